@@ -1,0 +1,1 @@
+"""Badges out; usable without the service."""

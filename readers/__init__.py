@@ -1,0 +1,1 @@
+"""Identity and door hardware in; usable without the service."""

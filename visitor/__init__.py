@@ -1,0 +1,1 @@
+"""Visitor: visitor management and access credentials for school districts."""

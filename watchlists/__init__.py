@@ -1,0 +1,1 @@
+"""Registries and matching; usable without the service."""
