@@ -1,0 +1,46 @@
+"""The one table of route × role. A route that is not here answers nobody; a test walks every row.
+
+PUBLIC needs nobody known. `station` is a paired device (kiosk, desk screen, exit), `doors` a door controller's token.
+Roles hold at the sites they were granted for; the services check the site (`Principal.require`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from visitor.security import Role
+
+PUBLIC: Final[frozenset[Role]] = frozenset()
+_NOBODY: Final[frozenset[Role]] = frozenset({"nobody"})  # type: ignore[arg-type]  # a role that is never granted
+
+DESK: Final[frozenset[Role]] = frozenset({"desk", "admin"})
+STAFF: Final[frozenset[Role]] = frozenset({"desk", "hall", "admin"})
+HALL: Final[frozenset[Role]] = frozenset({"hall", "desk", "respond", "admin"})
+RESPOND: Final[frozenset[Role]] = frozenset({"respond", "desk", "admin"})
+EVERY_ROLE: Final[frozenset[Role]] = frozenset({"desk", "hall", "respond", "admin"})
+STATION: Final[frozenset[Role]] = frozenset({"station", "desk", "admin"})
+ADMIN: Final[frozenset[Role]] = frozenset({"admin"})
+DOORS: Final[frozenset[Role]] = frozenset({"doors"})
+
+TABLE: dict[tuple[str, str], frozenset[Role]] = {
+    # ── the ground ───────────────────────────────────────────────────────────────────────────────────────────
+    ("GET", "/"): PUBLIC,
+    ("GET", "/health"): PUBLIC,
+    ("GET", "/metrics"): ADMIN,
+    ("GET", "/schema/openapi.json"): PUBLIC,
+    ("GET", "/static/{file_path:path}"): PUBLIC,
+    ("GET", "/sign-in"): PUBLIC,
+    ("POST", "/sign-in"): PUBLIC,
+    ("POST", "/sign-out"): EVERY_ROLE,
+    ("GET", "/set-up/{code:str}"): PUBLIC,
+    ("POST", "/set-up/{code:str}"): PUBLIC,
+    ("GET", "/pair/{code:str}"): PUBLIC,
+    ("POST", "/pair/{code:str}"): PUBLIC,
+}
+
+
+def allowed(method: str, template: str) -> frozenset[Role]:
+    """The roles that may use a route; PUBLIC (by identity) for everybody, an empty set for nobody."""
+    if method == "HEAD":
+        method = "GET"
+    return TABLE.get((method, template), _NOBODY)

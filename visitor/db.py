@@ -1,0 +1,175 @@
+"""PostgreSQL: the pool, the transaction that carries its notices, migrations and named queries.
+
+Only a slice's `store.py` (and this module) writes SQL; queries stand in `queries.sql` beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import aiosql
+import asyncpg
+import msgspec
+
+from visitor.errors import SetupError, Unavailable
+
+T = TypeVar("T")
+Connection = Any  # asyncpg.Connection or its pool proxy: asyncpg ships no usable types
+CHANNEL = "visitor"
+_MIGRATION_LOCK = 0x56495349  # "VISI": one migrator at a time in a database
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something changed: `topic` ("visits", "badges", "doors", "site_state", …), where, and which row. No personal data."""
+
+    topic: str
+    site_id: UUID
+    subject: UUID
+
+
+class Tx:
+    """An open transaction: its connection, and what to tell others once it has committed."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.events: list[Event] = []
+
+    def notify(self, topic: str, site_id: UUID, subject: UUID) -> None:
+        """Tell this process (at once, after the commit) and the others (NOTIFY) that a row changed."""
+        event = Event(topic, site_id, subject)
+        if event not in self.events:
+            self.events.append(event)
+
+
+class Database:
+    """A pool as the application's role. `announce` is set by the event bus and awaited after each commit."""
+
+    def __init__(self, pool: Any, url: str, origin: str) -> None:
+        self.pool = pool
+        self.url = url
+        self.origin = origin
+        self.announce: Callable[[list[Event]], Awaitable[None]] | None = None
+
+    @classmethod
+    async def connect(cls, url: str, *, origin: str, size: int = 12) -> Database:
+        """Open the pool; raises SetupError when the server cannot be reached or refuses."""
+        try:
+            pool = await asyncpg.create_pool(
+                url, min_size=2, max_size=size, init=_init, server_settings={"role": "visitor_app", "application_name": "visitor"}
+            )
+        except (OSError, asyncpg.PostgresError) as e:
+            raise SetupError(f"PostgreSQL cannot be reached: {type(e).__name__}. Check that it runs and the address is right.") from e
+        return cls(pool, url, origin)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for reads. Raises Unavailable while PostgreSQL is away."""
+        try:
+            async with self.pool.acquire(timeout=10) as conn:
+                yield conn
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as e:
+            raise Unavailable("The database is not answering. Nothing was changed; try again in a moment.") from e
+
+    @asynccontextmanager
+    async def transaction(self, isolation: str = "read_committed") -> AsyncIterator[Tx]:
+        """One unit of work: commits on leaving, rolls back on any exception; notices go out with the commit."""
+        async with self.connection() as conn:
+            tx = Tx(conn)
+            async with conn.transaction(isolation=isolation):
+                yield tx
+                for event in tx.events:
+                    payload = f"{self.origin} {event.topic} {event.site_id} {event.subject}"
+                    await conn.execute("select pg_notify($1, $2)", CHANNEL, payload)
+        if tx.events and self.announce is not None:
+            await self.announce(tx.events)
+
+
+async def _init(conn: Connection) -> None:
+    await conn.set_type_codec("jsonb", encoder=_encode_json, decoder=msgspec.json.decode, schema="pg_catalog")
+
+
+def _encode_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def queries(beside: str) -> Any:
+    """The named queries of `queries.sql` beside a module: `queries = db.queries(__file__)`."""
+    return aiosql.from_path(Path(beside).parent / "queries.sql", "asyncpg")
+
+
+def one(row: Mapping[str, Any] | None, cls: type[T]) -> T | None:
+    """A record as a struct of `cls` (its columns are the struct's fields), or None."""
+    return None if row is None else msgspec.convert(dict(row), cls)
+
+
+async def each(rows: Any, cls: type[T]) -> list[T]:
+    """The records of a named query (aiosql gives an async iterator) as structs."""
+    return [msgspec.convert(dict(row), cls) async for row in rows]
+
+
+async def migrate(url: str) -> list[str]:
+    """Apply what is missing, in order, under an advisory lock; returns the names applied.
+
+    Forward only. A file that changed after it was applied is an error: add a new one instead.
+    Two processes that start at once both succeed; the second finds nothing to do.
+    """
+    conn = await asyncpg.connect(url)
+    try:
+        await conn.execute("select pg_advisory_lock($1)", _MIGRATION_LOCK)
+        await _app_role(conn)
+        await conn.execute(
+            "create table if not exists schema_migrations ("
+            " name text primary key, checksum text not null, applied_at timestamptz not null default now())"
+        )
+        done = {r["name"]: r["checksum"] for r in await conn.fetch("select name, checksum from schema_migrations")}
+        files = sorted(MIGRATIONS.glob("*.sql"))
+        unknown = set(done) - {f.name for f in files}
+        if unknown:
+            raise SetupError(
+                f"This database was made by a newer version (it has {max(unknown)}). Start that version, or restore an older backup."
+            )
+        applied = []
+        for file in files:
+            text = file.read_text("utf-8")
+            checksum = hashlib.sha256(text.encode()).hexdigest()
+            if file.name in done:
+                if done[file.name] != checksum:
+                    raise SetupError(f"Migration {file.name} was changed after it was applied. Restore it and add a new one.")
+                continue
+            async with conn.transaction():
+                await conn.execute(text)
+                await conn.execute("insert into schema_migrations (name, checksum) values ($1, $2)", file.name, checksum)
+            applied.append(file.name)
+        return applied
+    finally:
+        await conn.close()  # releases the lock
+
+
+async def _app_role(conn: Connection) -> None:
+    """The application's role: no superuser, owns nothing. Roles belong to the cluster, so another database may have made it."""
+    try:
+        if not await conn.fetchval("select 1 from pg_roles where rolname = 'visitor_app'"):
+            await conn.execute("create role visitor_app nologin nosuperuser nocreatedb nocreaterole")
+        await conn.execute("grant visitor_app to current_user")
+    except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+        pass  # made at this moment for another database of the cluster
+    except asyncpg.InsufficientPrivilegeError as e:
+        raise SetupError(
+            "The database account may not make the role visitor_app. As a superuser run:"
+            " create role visitor_app; grant visitor_app to <the account>;"
+        ) from e
+
+
+def dumps(value: Any) -> str:
+    """Canonical JSON for digests: sorted keys, no blanks."""
+    return json.dumps(msgspec.to_builtins(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)

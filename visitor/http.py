@@ -1,0 +1,153 @@
+"""HTTP's ground: problem documents (RFC 9457), security headers, live pages' events. Nothing here knows a slice."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException, NotAuthorizedException, PermissionDeniedException, ValidationException
+from litestar.response import Redirect, ServerSentEvent
+from litestar.response.sse import ServerSentEventMessage
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from visitor.errors import TooManyRequests, Unauthenticated, VisitorError
+from visitor.events import EventBus
+from visitor.ids import new_id
+from visitor.security import Principal
+
+log = logging.getLogger(__name__)
+_BY_STATUS = {
+    400: "bad-input", 401: "not-signed-in", 403: "not-allowed", 404: "not-found", 405: "method-not-allowed", 413: "too-large",
+    415: "unsupported-media-type", 429: "too-many-requests",
+}  # fmt: skip
+HEARTBEAT_SECONDS = 15.0
+
+
+def problem(status: int, type_: str, title: str, detail: str, extra: Mapping[str, Any] | None = None) -> Response[bytes]:
+    """An `application/problem+json` response; `type` is a stable code, resolved against the API's own address."""
+    body = {"type": type_, "title": title, "status": status, "detail": detail, **(extra or {})}
+    return Response(msgspec.json.encode(body), status_code=status, media_type="application/problem+json")
+
+
+def on_visitor_error(request: Request[Any, Any, Any], error: VisitorError) -> Response[Any]:
+    if isinstance(error, Unauthenticated) and wants_page(request):
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return Redirect(f"/sign-in?next={quote(target, safe='')}", status_code=303)
+    if error.status >= 500:
+        log.error("%s: %s", type(error).__name__, error.type)
+    if wants_page(request):
+        return _page(request, error.status, error.title, error.detail)
+    response = problem(error.status, error.type, error.title, error.detail, error.extra)
+    if isinstance(error, TooManyRequests):
+        response.headers["retry-after"] = str(error.retry_after)
+    if error.status == 401:
+        response.headers["www-authenticate"] = "Bearer"
+    return response
+
+
+def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """Litestar's own refusals, in our words and without what was sent."""
+    status = error.status_code
+    extra: dict[str, Any] = {}
+    detail = str(error.detail)
+    if isinstance(error, ValidationException):
+        fields = [str(e.get("key", "body")) for e in error.extra or [] if isinstance(e, dict)]
+        extra = {"fields": sorted(set(fields))} if fields else {}
+        messages = "; ".join(
+            f"{e.get('key', 'body')}: {e.get('message', 'not valid')}" for e in error.extra or [] if isinstance(e, dict)
+        )
+        detail = messages or "The request's body or parameters do not have the form that this address takes."
+    elif isinstance(error, NotAuthorizedException | PermissionDeniedException):
+        detail = "This account or token may not do that here."
+    if wants_page(request):
+        return _page(request, status, "That did not work", detail)
+    response = problem(status, _BY_STATUS.get(status, "request-failed"), error.__class__.__name__.removesuffix("Exception"), detail, extra)
+    response.headers.update({k.lower(): str(v) for k, v in (error.headers or {}).items() if k.lower() in ("retry-after", "allow")})
+    return response
+
+
+def on_any_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A defect of ours. The log gets the frames but not the message: a database's message may quote a value."""
+    reference = new_id().hex[-12:]
+    frames = "".join(traceback.format_tb(error.__traceback__)[-6:])
+    log.error("defect %s: %s\n%s", reference, type(error).__qualname__, frames)
+    detail = f"This is a defect on our side (reference {reference}). Nothing half-done was kept. Try again, or tell the administrator."
+    if wants_page(request):
+        return _page(request, 500, "Something went wrong", detail)
+    return problem(500, "internal", "Something went wrong on our side", detail, {"reference": reference})
+
+
+EXCEPTION_HANDLERS: dict[Any, Any] = {VisitorError: on_visitor_error, HTTPException: on_http_error, Exception: on_any_error}
+
+
+def wants_page(request: Request[Any, Any, Any]) -> bool:
+    path = request.url.path
+    return not path.startswith(("/api/", "/health", "/metrics", "/schema", "/static/")) and "text/html" in request.headers.get("accept", "")
+
+
+def _page(request: Request[Any, Any, Any], status: int, title: str, detail: str) -> Response[Any]:
+    from litestar.response import Template
+
+    return Template("error.html", context={"status": status, "title": title, "detail": detail}, status_code=status, media_type=MediaType.HTML)
+
+
+class SecurityHeaders:
+    """ASGI middleware: a content security policy without inline script, and the usual companions, on every answer."""
+
+    _CSP = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; "
+        "media-src 'self' blob:; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+    def __init__(self, app: ASGIApp, https: bool) -> None:
+        self._app = app
+        headers = {
+            "content-security-policy": self._CSP, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer",
+            "x-frame-options": "DENY", "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+            "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin",
+        }  # fmt: skip
+        if https:
+            headers["strict-transport-security"] = "max-age=31536000"
+        self._headers = [(k.encode(), v.encode()) for k, v in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {k.lower() for k, _ in message["headers"]}
+                extra = list(self._headers)
+                if b"cache-control" not in present and not scope["path"].startswith("/static/"):
+                    extra.append((b"cache-control", b"no-store"))
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def live(bus: EventBus, principal: Principal, site_id: Any, topics: frozenset[str]) -> ServerSentEvent:
+    """Server-sent events of one site: `event: <topic>`, `data: <row id>`.
+
+    Catch-up is by state, not by a log: the first message, and any after a gap, is `sync`, at which a page fetches its board
+    again. A `beat` every 15 s lets a page show when it last heard from the server.
+    """
+
+    async def messages() -> AsyncIterator[ServerSentEventMessage]:
+        async with bus.subscribe() as queue:
+            yield ServerSentEventMessage(event="sync", data="", retry=1000)
+            while True:
+                try:
+                    event = await asyncio.wait_for(queue.get(), HEARTBEAT_SECONDS)
+                except TimeoutError:
+                    yield ServerSentEventMessage(event="beat", data="")
+                    continue
+                if event.topic == "sync":
+                    yield ServerSentEventMessage(event="sync", data="")
+                elif event.topic in topics and event.site_id == site_id:
+                    yield ServerSentEventMessage(event=event.topic, data=str(event.subject))
+
+    return ServerSentEvent(messages())
