@@ -1,0 +1,181 @@
+"""Delimited text with or without a header line, read row by row with its place, and refused when its columns are not the ones promised."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from watchlists.sources.base import Document
+from watchlists.sources.opening import lines
+
+DELIMITERS: Final = ",;\t|"
+MAX_ROW_LINES: Final = 200
+"""Physical lines one quoted row may span. A quote that is never closed would otherwise swallow the rest of the list as one row."""
+
+
+@dataclass(slots=True)
+class Row:
+    """A row by column name, with the line it begins on."""
+
+    line: int
+    cells: Mapping[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        """The cell, trimmed; empty when the table has no such column."""
+        return self.cells.get(column, "")
+
+
+def fold(column: str) -> str:
+    """A column's name as it is compared: `Post/Zip Code` and `post_zip_code` are one.
+
+    >>> fold(" Post/Zip Code ")
+    'post_zip_code'
+    """
+    return re.sub(r"[^0-9a-z]+", "_", column.strip().lower()).strip("_")
+
+
+def records(document: Document, delimiter: str | None = None, *, numbered: Iterable[str] | None = None) -> Iterator[tuple[int, list[str]]]:
+    """Every row that is not blank, as (line it begins on, cells).
+
+    Raises:
+        SourceError: a quote is out of place or never closed, or a row spans over `MAX_ROW_LINES` lines.
+    """
+    begins, last = 1, 0
+
+    def feed() -> Iterator[str]:
+        nonlocal last
+        for line in numbered if numbered is not None else lines(document):
+            last += 1
+            if last - begins >= MAX_ROW_LINES:
+                raise document.fault(f"a row spans over {MAX_ROW_LINES} lines: a quote before it is not closed", line=begins)
+            yield line
+
+    reader = csv.reader(feed(), delimiter=delimiter or ",", strict=True)
+    while True:
+        begins = last + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            words = "a quote is out of place"
+            if "unexpected end" in str(error):
+                words = "the file ends inside a quoted value: it was cut off, or a quote is not closed"
+            elif "field larger" in str(error):
+                words = "a value is longer than 131,072 characters: a quote before it is not closed"
+            raise document.fault(words, line=begins) from None
+        if any(map(str.strip, row)):
+            yield begins, row
+
+
+def table(
+    document: Document,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    *,
+    delimiter: str | None = None,
+    closed: bool = False,
+    banner: int = 0,
+) -> Iterator[Row]:
+    """Rows under a header line; columns are asked for, and found, by their `fold`ed names in any order.
+
+    Args:
+        required: columns that must be there.
+        optional: columns that may be.
+        delimiter: comma, semicolon, tab or bar is found by the header when not given.
+        closed: other columns are refused, unless they begin with `x_`; for the formats that people type.
+        banner: how many lines may stand before the header (OFSI has one).
+
+    Raises:
+        SourceError: a column is missing, doubled or (closed) unknown, with the nearest right name; or the file was cut off.
+    """
+    source = lines(document)
+    header: list[str] = []
+    best: tuple[int, list[str], str, int] = (-1, [], ",", 1)
+    consumed = 0
+    known = set(required) | set(optional)
+    for line in source:
+        consumed += 1
+        if not line.strip():
+            continue
+        if found := re.fullmatch(r"sep=(.)", line.strip()):
+            delimiter = delimiter or found[1]
+            continue
+        for candidate in (delimiter,) if delimiter else DELIMITERS:
+            names = [fold(cell) for cell in next(csv.reader([line], delimiter=candidate), [])]
+            hits = len(known.intersection(names))
+            if hits > best[0]:
+                best = (hits, names, candidate, consumed)
+        if best[0] == len(known) or set(required) <= set(best[1]) or banner == 0:
+            break
+        banner -= 1
+    _, header, separator, header_line = best
+    if not header:
+        raise document.fault("there is no header line")
+    _check_header(document, header, required, optional, header_line, closed)
+    width = len(header)
+    ended = True
+
+    def watched() -> Iterator[str]:
+        nonlocal ended
+        for line in source:
+            ended = line.endswith(("\n", "\r"))
+            yield line
+
+    short: tuple[int, int] | None = None
+    for number, cells in records(document, separator, numbered=watched()):
+        number += consumed
+        if short is not None:
+            _refuse_width(document, *short, width)
+            short = None
+        document.report.rows += 1
+        document.report.line = number
+        if len(cells) < width:
+            short = (number, len(cells))  # judged with the next row: the last row of a file that ends here was cut off
+        elif len(cells) > width and any(map(str.strip, cells[width:])):
+            _refuse_width(document, number, len(cells), width)
+        else:
+            yield Row(number, dict(zip(header, map(str.strip, cells), strict=False)))
+    if short is not None:
+        if not ended:
+            raise document.fault(f"the file ends inside a row of {width} columns: it was cut off", line=short[0])
+        _refuse_width(document, *short, width)
+
+
+def nearest(name: str, among: Iterable[str]) -> str:
+    """`; did you mean 'expires'?` or nothing: the nearest right name, in words to append."""
+    close = difflib.get_close_matches(name, list(among), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _check_header(
+    document: Document, header: list[str], required: Sequence[str], optional: Sequence[str], line: int, closed: bool
+) -> None:
+    for column in required:
+        if column in header:
+            continue
+        free = [name for name in header if name and name not in required and name not in optional]
+        close = difflib.get_close_matches(column, free, n=1, cutoff=0.5)
+        near = f"; the nearest there is {close[0]!r}" if close else ""
+        if not close and len(header) > 1:
+            shown = ", ".join(repr(name) for name in header[:8] if name)
+            near = f"; the columns there are {shown}" + (" …" if len(header) > 8 else "")
+        raise document.fault(f"the column {column!r} is missing{near}", line=line, column=column)
+    for column in set(required) | set(optional):
+        if header.count(column) > 1:
+            raise document.fault(f"the column {column!r} is there twice", line=line, column=column)
+    if closed:
+        for column in header:
+            if column and column not in required and column not in optional and not column.startswith("x_"):
+                near = nearest(column, [*required, *optional])
+                words = f"the column {column!r} is none of this format{near or '; name it x_… to carry it along as a remark'}"
+                raise document.fault(words, line=line, column=column)
+
+
+def _refuse_width(document: Document, line: int, found: int, width: int) -> None:
+    words = f"the row has {found} cells where the header has {width}: a comma or quote is out of place"
+    document.refuse(words, line=line)
