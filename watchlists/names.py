@@ -1,0 +1,59 @@
+"""Which names are another form of the same name: nicknames and transliteration groups.
+
+Nicknames come from PyPI `nicknames` (Apache-2.0) and count for given names only; transliteration groups are ours
+(`data/transliterations.txt`, written by hand) and count for family names too.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+
+from nicknames import NickNamer
+
+from .normalize import fold
+
+
+@functools.cache
+def nicknames() -> dict[str, frozenset[str]]:
+    """For each given name, in A-Z, the names that may stand for it, both ways."""
+    pairs: dict[str, set[str]] = {}
+    for canonical, nicks in NickNamer()._nickname_lookup.items():
+        a = fold(canonical).replace(" ", "")
+        for nick in nicks:
+            b = fold(nick).replace(" ", "")
+            if a and b and a != b:
+                pairs.setdefault(a, set()).add(b)
+                pairs.setdefault(b, set()).add(a)
+    return {name: frozenset(others) for name, others in pairs.items()}
+
+
+@functools.cache
+def transliterations() -> dict[str, frozenset[str]]:
+    """For each name of a transliteration group, in A-Z, the other spellings of its groups."""
+    text = importlib.resources.files(__package__).joinpath("data/transliterations.txt").read_text("utf-8")
+    groups: dict[str, set[str]] = {}
+    for line in text.splitlines():
+        words = [fold(word).replace(" ", "") for word in line.partition("#")[0].split(",")]
+        words = [word for word in words if word]
+        for word in words:
+            groups.setdefault(word, set()).update(other for other in words if other != word)
+    return {name: frozenset(others) for name, others in groups.items() if others}
+
+
+@functools.cache
+def background() -> tuple[dict[str, int], dict[str, int]]:
+    """How many of `score.BACKGROUND_ROWS` people bear a family name, and a given name.
+
+    These imaginary rows are counted with every registry's own, so that a barred list of three entries knows that SMITH
+    is a common name. In a registry of a million they weigh nothing.
+    """
+    text = importlib.resources.files(__package__).joinpath("data/frequencies.txt").read_text("utf-8")
+    family: dict[str, int] = {}
+    given: dict[str, int] = {}
+    for line in text.splitlines():
+        head, _, words = line.partition("#")[0].partition(":")
+        if words:
+            kind, count = head.split()
+            (family if kind == "family" else given).update(dict.fromkeys(words.split(), int(count)))
+    return family, given
