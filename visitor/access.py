@@ -28,14 +28,14 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/health"): PUBLIC,
     ("GET", "/metrics"): ADMIN,
     ("GET", "/schema/openapi.json"): PUBLIC,
-    ("GET", "/static/{file_path:path}"): PUBLIC,
+    ("GET", "/static/{file_path}"): PUBLIC,
     ("GET", "/sign-in"): PUBLIC,
     ("POST", "/sign-in"): PUBLIC,
     ("POST", "/sign-out"): EVERY_ROLE,
-    ("GET", "/set-up/{code:str}"): PUBLIC,
-    ("POST", "/set-up/{code:str}"): PUBLIC,
-    ("GET", "/pair/{code:str}"): PUBLIC,
-    ("POST", "/pair/{code:str}"): PUBLIC,
+    ("GET", "/set-up/{code}"): PUBLIC,
+    ("POST", "/set-up/{code}"): PUBLIC,
+    ("GET", "/pair/{code}"): PUBLIC,
+    ("POST", "/pair/{code}"): PUBLIC,
 }
 
 

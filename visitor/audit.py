@@ -33,7 +33,7 @@ async def record(tx: db.Tx, site_id: UUID, actor: str, action: str, subject_id: 
     await tx.conn.execute(
         "insert into audit (site_id, id, at, actor, action, subject_kind, subject_id, detail) values ($1,$2,$3,$4,$5,$6,$7,$8)",
         site_id, new_id(), datetime.now(UTC), actor, action, action.partition(".")[0], subject_id, detail,
-    )  # fmt: skip
+    )
 
 
 async def read(
@@ -45,5 +45,5 @@ async def read(
             "select * from audit where ($1::uuid is null or site_id = $1) and ($2::uuid is null or subject_id = $2)"
             " and ($3::timestamptz is null or at < $3) order by at desc, id desc limit $4",
             site_id, subject_id, before, limit,
-        )  # fmt: skip
+        )
     return [msgspec.convert(dict(r), Entry) for r in rows]

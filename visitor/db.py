@@ -104,7 +104,7 @@ def _encode_json(value: Any) -> str:
 
 def queries(beside: str) -> Any:
     """The named queries of `queries.sql` beside a module: `queries = db.queries(__file__)`."""
-    return aiosql.from_path(Path(beside).parent / "queries.sql", "asyncpg")
+    return aiosql.from_path(Path(beside).parent / "queries.sql", "asyncpg", mandatory_parameters=False)
 
 
 def one(row: Mapping[str, Any] | None, cls: type[T]) -> T | None:

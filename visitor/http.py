@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import MediaType, Request, Response
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, NotAuthorizedException, PermissionDeniedException, ValidationException
 from litestar.response import Redirect, ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 _BY_STATUS = {
     400: "bad-input", 401: "not-signed-in", 403: "not-allowed", 404: "not-found", 405: "method-not-allowed", 413: "too-large",
     415: "unsupported-media-type", 429: "too-many-requests",
-}  # fmt: skip
+}
 HEARTBEAT_SECONDS = 15.0
 
 
@@ -94,7 +95,8 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
 def _page(request: Request[Any, Any, Any], status: int, title: str, detail: str) -> Response[Any]:
     from litestar.response import Template
 
-    return Template("error.html", context={"status": status, "title": title, "detail": detail}, status_code=status, media_type=MediaType.HTML)
+    context = {"status": status, "title": title, "detail": detail}
+    return Template("error.html", context=context, status_code=status, media_type=MediaType.HTML)
 
 
 class SecurityHeaders:
@@ -111,7 +113,7 @@ class SecurityHeaders:
             "content-security-policy": self._CSP, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer",
             "x-frame-options": "DENY", "permissions-policy": "camera=(self), microphone=(), geolocation=()",
             "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin",
-        }  # fmt: skip
+        }
         if https:
             headers["strict-transport-security"] = "max-age=31536000"
         self._headers = [(k.encode(), v.encode()) for k, v in headers.items()]
@@ -126,7 +128,7 @@ class SecurityHeaders:
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
-        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+        await self._app(scope, receive, with_headers if scope["type"] == ScopeType.HTTP else send)
 
 
 def live(bus: EventBus, principal: Principal, site_id: Any, topics: frozenset[str]) -> ServerSentEvent:

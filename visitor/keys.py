@@ -86,7 +86,7 @@ class KeyRing:
                 identity=secrets.token_bytes(32), body=secrets.token_bytes(32),
                 data={data: secrets.token_bytes(32)}, data_now=data,
                 signing={signing: secrets.token_bytes(32)}, signing_now=signing,
-            )  # fmt: skip
+            )
         )
 
     @classmethod
@@ -181,7 +181,7 @@ class KeyRing:
                 _KIND: claims.kind, _SITE: claims.site_id.bytes,
             },
             canonical=True,
-        )  # fmt: skip
+        )
         signature = signer.sign(_to_sign(protected, payload))
         return cbor2.dumps(cbor2.CBORTag(18, [protected, {}, payload, signature]), canonical=True)
 
@@ -213,7 +213,7 @@ class KeyRing:
             return Claims(
                 kind=str(claims[_KIND]), id=UUID(bytes=claims[_CTI]), site_id=UUID(bytes=claims[_SITE]),
                 issued_at=datetime.fromtimestamp(claims[_IAT], UTC), expires_at=datetime.fromtimestamp(claims[_EXP], UTC),
-            )  # fmt: skip
+            )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
             raise TokenInvalid("malformed") from e
 

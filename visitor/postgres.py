@@ -158,7 +158,7 @@ class EmbeddedPostgres:
             self._run(
                 "initdb", "-D", str(self.cluster), "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={password}",
                 "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions",
-            )  # fmt: skip
+            )
         except SetupError:
             shutil.rmtree(self.cluster, ignore_errors=True)
             raise
@@ -179,7 +179,7 @@ class EmbeddedPostgres:
             "max_logical_replication_workers": "12", "max_worker_processes": "20",
             "log_min_duration_statement": "-1", "log_parameter_max_length_on_error": "0", "logging_collector": "off",
             **self.settings,
-        }  # fmt: skip
+        }
         command = [str(self._bin / "postgres"), "-D", str(self.cluster)]
         for key, value in settings.items():
             command += ["-c", f"{key}={value}"]
@@ -189,7 +189,7 @@ class EmbeddedPostgres:
             self._process = subprocess.Popen(  # type: ignore[call-overload]  # user and group only as root
                 command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=self.cluster, start_new_session=True,
                 **self._as_user(),
-            )  # fmt: skip
+            )
 
     def _wait_ready(self, *, adopting: bool = False) -> bool:
         """Line 8 of postmaster.pid says `ready`. An adopted server that never does is treated as gone."""
@@ -212,7 +212,7 @@ class EmbeddedPostgres:
             pid = int(lines[0])
             os.kill(pid, 0)
             # The number may belong to another program by now: the kernel tells where a postmaster stands.
-            if os.readlink(f"/proc/{pid}/cwd") != str(self.cluster.resolve()):
+            if Path(f"/proc/{pid}/cwd").readlink() != self.cluster.resolve():
                 return None
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 return None

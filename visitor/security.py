@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
 from litestar.exceptions import ClientException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -88,7 +89,7 @@ class Authentication:
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == ScopeType.HTTP:
             scope["user"] = await self._principal(ASGIConnection(scope))
             scope["auth"] = None
         await self._app(scope, receive, send)
@@ -129,8 +130,8 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
 
 
 def template_of(handler: BaseRouteHandler, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    """The route's path template ("/api/v1/visits/{visit_id:uuid}"), as the table spells it."""
-    return connection.scope.get("path_template") or next(iter(handler.paths))
+    """The route's path template without types ("/api/v1/visits/{visit_id}"), as the table spells it."""
+    return str(connection.scope.get("path_template") or next(iter(handler.paths)))
 
 
 async def _check_forgery(connection: ASGIConnection[Any, Any, Any, Any], principal: Principal) -> None:

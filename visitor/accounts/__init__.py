@@ -1,0 +1,1 @@
+"""Accounts: who signs in, machines' tokens, paired stations, and the district's staff and officers."""

@@ -1,0 +1,165 @@
+"""Wiring: one `Node` holds every service; `create_app` puts HTTP around it. Nothing else builds services."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Request, Response, get
+from litestar.di import NamedDependency, Provide
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.rate_limit import RateLimitConfig
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.static_files import create_static_files_router
+from litestar.template.config import TemplateConfig
+from litestar.types import ASGIApp
+
+from visitor import db, metrics
+from visitor.accounts.service import Accounts
+from visitor.events import EventBus
+from visitor.http import EXCEPTION_HANDLERS, SecurityHeaders
+from visitor.ids import new_id
+from visitor.keys import KeyRing
+from visitor.security import Authentication, Principal, guard
+from visitor.settings import Settings
+from visitor.sites.service import Sites
+from visitor.web import routes as web_routes
+
+log = logging.getLogger(__name__)
+WEB = Path(__file__).parent / "web"
+
+
+class Node:
+    """A running node: its services by name, started left to right and stopped in reverse."""
+
+    def __init__(self, settings: Settings, database: db.Database, keys: KeyRing) -> None:
+        self.settings = settings
+        self.db = database
+        self.keys = keys
+        self.bus = EventBus(database)
+        self.sites = Sites(database, self.bus)
+        self.accounts = Accounts(database, settings.limits.sign_in_per_minute)
+        # Long-running parts: (start, stop), in order.
+        self._parts: list[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]] = []
+        # Anything with a problem says so here: name → a sentence for a person; served by /health.
+        self.degraded: dict[str, Callable[[], str]] = {}
+
+    def services(self) -> dict[str, Any]:
+        """What route handlers may ask for by parameter name."""
+        return {"node": self, "settings": self.settings, "bus": self.bus, "sites": self.sites, "accounts": self.accounts}
+
+    async def start(self) -> None:
+        await check_key_ring(self.db, self.keys)
+        await self.sites.load()
+        await self.bus.start()
+        for start, _ in self._parts:
+            await start()
+
+    async def stop(self) -> None:
+        for _, stop in reversed(self._parts):
+            with contextlib.suppress(asyncio.CancelledError):
+                await stop()
+        await self.bus.stop()
+
+
+async def check_key_ring(database: db.Database, keys: KeyRing) -> None:
+    """The first process writes what its ring proves, every other is held against it; signing keys become known."""
+    from datetime import UTC, datetime
+
+    from visitor.errors import SetupError
+
+    async with database.transaction() as tx:
+        await tx.conn.execute(
+            "insert into node (id, role, key_check, created_at) values ($1, 'both', $2, $3) on conflict (one) do nothing",
+            new_id(), keys.check(), datetime.now(UTC),
+        )
+        if await tx.conn.fetchval("select key_check from node") != keys.check():
+            raise SetupError(
+                "This key ring is not the one that the database was made with. Copy keys.json from the first data folder "
+                "(or its backup) and name it with VISITOR_KEYS."
+            )
+        for kid, public_key in keys.public_keys().items():
+            await tx.conn.execute(
+                "insert into signing_keys (kid, public_key, created_at) values ($1, $2, $3) on conflict (kid) do nothing",
+                kid, public_key, datetime.now(UTC),
+            )
+        for row in await tx.conn.fetch("select kid, public_key from signing_keys where retired_at is null"):
+            keys.trust(row["kid"], row["public_key"])
+
+
+@asynccontextmanager
+async def running_node(settings: Settings, app_url: str, keys: KeyRing) -> AsyncIterator[Node]:
+    """A started node on a migrated database."""
+    database = await db.Database.connect(app_url, origin=secrets.token_hex(6))
+    node = Node(settings, database, keys)
+    try:
+        await node.start()
+        yield node
+    finally:
+        await node.stop()
+        await database.close()
+
+
+def _principal(request: Request[Any, Any, Any]) -> Principal:
+    principal: Principal = request.user
+    return principal
+
+
+@get("/health", sync_to_thread=False, tags=["operations"])
+def health(node: NamedDependency[Any]) -> Response[dict[str, Any]]:
+    """200 when the node can serve, with what is degraded and what that means."""
+    troubles = {name: sentence for name, check in node.degraded.items() if (sentence := check())}
+    if not node.bus.listening:
+        troubles["database"] = "PostgreSQL is not answering; visitors cannot be checked in until it is back."
+        return Response({"status": "unavailable", "degraded": troubles}, status_code=503)
+    return Response({"status": "degraded" if troubles else "ok", "degraded": troubles})
+
+
+def create_app(node: Node) -> ASGIApp:
+    """The HTTP face of a node that is already running. The headers stand outside: an unknown path has them too."""
+    return SecurityHeaders(create_litestar(node), https=node.settings.tls_cert is not None)
+
+
+def create_litestar(node: Node) -> Litestar:
+    rate = RateLimitConfig(
+        rate_limit=("minute", node.settings.limits.requests_per_minute), exclude=["^/static/", "^/health$"], set_rate_limit_headers=False
+    )
+    return Litestar(
+        route_handlers=[
+            health,
+            metrics.metrics,
+            create_static_files_router("/static", [WEB / "static"], cache_control=None),
+            *web_routes.HANDLERS,
+        ],
+        dependencies={
+            "principal": Provide(_principal, sync_to_thread=False),
+            **{name: Provide(_constant(service), sync_to_thread=False) for name, service in node.services().items()},
+        },
+        guards=[guard],
+        middleware=[
+            rate.middleware,
+            DefineMiddleware(Authentication, authenticator=node.accounts),
+        ],
+        exception_handlers=EXCEPTION_HANDLERS,
+        template_config=TemplateConfig(directory=WEB / "templates", engine=JinjaTemplateEngine),
+        openapi_config=OpenAPIConfig(
+            # JSON only: the stock viewers load scripts from elsewhere.
+            title="Visitor", version="1", path="/schema", render_plugins=[JsonRenderPlugin()],
+            description="Visitor management and access credentials for school districts.",
+        ),
+        request_max_body_size=node.settings.limits.upload_bytes,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
