@@ -1,0 +1,166 @@
+"""How each family is asked for its state, and how it says that a job is done: one class a family over one wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from . import brother, escpos, zpl
+from .media import Family, Profile
+from .status import UNKNOWN, PrinterStatus
+
+Waiting = Callable[[PrinterStatus], None]
+
+
+class Wire(Protocol):
+    """An open connection to a printer, both ways."""
+
+    async def write(self, data: bytes, seconds: float) -> None:
+        """Hand all bytes over. Raises `TimeoutError` or `OSError`."""
+
+    async def read(self, limit: int, seconds: float) -> bytes:
+        """At least one byte and at most `limit`. Raises `TimeoutError`; `EOFError` when the printer has closed."""
+
+
+class Dialect(Protocol):
+    """A family's questions."""
+
+    clear: bytes
+    confirms: bool
+
+    async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
+        """Ask how the printer is. Raises `TimeoutError`, `OSError` or `EOFError` when it does not say."""
+
+    async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
+        """Return once the printer has worked off all it was sent.
+
+        Asks on while the printer answers that it is not ready, passing each such state to `waiting`. Raises as
+        `status` does once it no longer answers for `seconds`.
+        """
+
+
+class EscPos:
+    """DLE EOT for the state; GS r for the end of a job."""
+
+    clear = escpos.CLEAR
+
+    def __init__(self, confirms: bool) -> None:
+        self.confirms = confirms
+
+    async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
+        await wire.write(b"".join(escpos.ASK), seconds)
+        answers = b""
+        async with asyncio.timeout(seconds):
+            while len(answers) < len(escpos.ASK):
+                # 0x12 marks an answer to DLE EOT; a late answer to GS r from an earlier job is skipped.
+                fresh = await wire.read(16, seconds)
+                answers += bytes(byte for byte in fresh if byte & 0x93 == 0x12)
+        return escpos.parse_status(answers[: len(escpos.ASK)])
+
+    async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
+        await wire.write(escpos.CONFIRM, seconds)
+        # Asking in between costs a long badge nothing: DLE EOT overtakes what waits in the buffer.
+        pause = min(2.0, seconds)
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
+        answers = b""
+        while True:
+            try:
+                fresh = await wire.read(16, pause)
+            except TimeoutError:
+                if loop.time() - heard > seconds:
+                    raise
+                answers = b""
+                await wire.write(b"".join(escpos.ASK), seconds)
+                continue
+            heard = loop.time()
+            if any(byte & 0x93 != 0x12 and byte & 0x90 == 0 for byte in fresh):
+                return
+            answers += fresh
+            if len(answers) >= len(escpos.ASK):
+                waiting(escpos.parse_status(answers[: len(escpos.ASK)]))
+                answers = b""
+
+
+class Zpl:
+    """~HS for the state; a job is done when no format and no label remains."""
+
+    clear = zpl.CLEAR
+    confirms = True
+
+    async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
+        return zpl.parse_status(await self._ask(wire, seconds))
+
+    async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
+        while True:
+            answer = await self._ask(wire, seconds)
+            status = zpl.parse_status(answer)
+            if status.ready and zpl.idle(answer):
+                return
+            waiting(status)
+            await asyncio.sleep(min(0.25, seconds))
+
+    async def _ask(self, wire: Wire, seconds: float) -> bytes:
+        await wire.write(zpl.ASK, seconds)
+        answer = b""
+        async with asyncio.timeout(seconds):
+            while zpl.lines(answer) is None:
+                answer += await wire.read(512, seconds)
+        return answer
+
+
+class Brother:
+    """ESC i S for the state; the printer sends "printing completed" by itself."""
+
+    clear = brother.CLEAR
+    confirms = True
+
+    async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
+        await wire.write(brother.ASK, seconds)
+        while True:
+            packet = await self._packet(wire, seconds)
+            if brother.status_type(packet) in (0, brother.FAULT):
+                return brother.parse_status(packet)
+
+    async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
+        # No question may be asked while it prints ("Status information request"): it tells by itself.
+        while True:
+            packet = await self._packet(wire, seconds)
+            if brother.status_type(packet) == brother.COMPLETED:
+                return
+            if brother.status_type(packet) == brother.FAULT:
+                waiting(brother.parse_status(packet))
+
+    async def _packet(self, wire: Wire, seconds: float) -> bytes:
+        packet = b""
+        async with asyncio.timeout(seconds):
+            while len(packet) < brother.PACKET:
+                packet += await wire.read(brother.PACKET - len(packet), seconds)
+        return packet
+
+
+class Silent:
+    """A printer that cannot be asked anything."""
+
+    clear = b""
+    confirms = False
+
+    async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
+        return UNKNOWN
+
+    async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
+        return
+
+
+def dialect_for(profile: Profile) -> Dialect:
+    """The questions that a printer of this profile answers."""
+    if not profile.answers:
+        return Silent()
+    if profile.family is Family.ESCPOS:
+        return EscPos(profile.confirms)
+    if profile.family is Family.ZPL:
+        return Zpl()
+    if profile.family is Family.BROTHER:
+        return Brother()
+    return Silent()
