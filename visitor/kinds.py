@@ -54,6 +54,7 @@ TABLES: dict[str, Kind] = {
     "setup_links": "local",
     "idempotency_keys": "local",
     "print_jobs": "local",
+    "print_lines": "local",
     "schema_migrations": "local",
 }
 

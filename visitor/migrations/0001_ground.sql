@@ -246,6 +246,7 @@ create table badges (
   site_id uuid not null references sites,
   id uuid not null,
   visit_id uuid not null,
+  day date not null,                          -- the site's own calendar day
   number int not null,                        -- the day's running number at this site, for people to say aloud
   status text not null check (status in ('issued', 'printed', 'void')),
   kid text not null,                          -- the signing key of its token
@@ -259,6 +260,8 @@ create table badges (
   foreign key (site_id, visit_id) references visits
 );
 create index badges_id on badges (id);
+create unique index badges_number on badges (site_id, day, number);
+create index badges_visit on badges (visit_id);
 create unique index badges_one_live on badges (site_id, visit_id) where status <> 'void';
 
 create table incidents (
@@ -511,19 +514,32 @@ create table print_jobs (
   badge_id uuid not null,
   visit_id uuid not null,
   printer_id uuid not null,                   -- where it is to print now
-  second_printer_id uuid,
-  state text not null check (state in ('queued', 'claimed', 'sending', 'printed', 'failed', 'doubtful', 'cancelled')),
-  reason text not null default '',
+  state text not null check (state in ('queued', 'sending', 'printed', 'failed', 'doubtful', 'cancelled')),
+  reason text not null default '',            -- words for the desk
   attempts int not null default 0,
-  worker uuid,                                -- who holds it, and until when
+  worker text,                                -- who has claimed it, and until when
   lease_until timestamptz,
-  not_before timestamptz not null,
+  not_before timestamptz,
+  expires_at timestamptz not null,            -- nobody wants yesterday's badge
+  confirmed boolean,                          -- with 'printed': whether the printer itself said so
   created_at timestamptz not null,
   updated_at timestamptz not null,
   printed_at timestamptz
 );
-create index print_jobs_waiting on print_jobs (printer_id, created_at) where state in ('queued', 'claimed', 'sending');
+create index print_jobs_waiting on print_jobs (printer_id, created_at, id) where state in ('queued', 'sending');
+create index print_jobs_doubtful on print_jobs (printer_id, created_at) where state = 'doubtful';
 create index print_jobs_badge on print_jobs (badge_id);
+
+-- One line a printer: a person's hold, and what the process that prints last heard of it, for the desks of every process.
+create table print_lines (
+  printer_id uuid primary key,
+  site_id uuid not null,
+  hold_reason text,                           -- null: the line goes on
+  condition text not null default 'idle' check (condition in ('idle', 'printing', 'waiting', 'held')),
+  problem text not null default '',
+  paper text not null default 'unknown' check (paper in ('ok', 'low', 'out', 'unknown')),
+  updated_at timestamptz not null
+);
 
 -- ── the application's role ───────────────────────────────────────────────────────────────────────────────────
 
