@@ -153,6 +153,8 @@ create table watchlist_revisions (
   format text not null,
   checksum text not null,                     -- SHA-256 of the file as received
   entries int not null,
+  names int not null,                         -- with birth_dates: a list that lost its aliases is seen to have shrunk
+  birth_dates int not null,
   added int not null,
   removed int not null,
   changed int not null,
@@ -169,7 +171,7 @@ create table watchlist_entries (
   entry_id text not null,
   valid_from int not null,
   valid_to int,
-  digest bytea not null,                      -- SHA-256 of the entry's canonical JSON
+  digest bytea not null,                      -- watchlists' digest of the entry's content, 16 bytes
   entry jsonb not null,                       -- watchlists.Entry
   check (valid_to is null or valid_to > valid_from)
 );
@@ -236,6 +238,7 @@ create table screenings (
   decided_at timestamptz,
   decided_by text not null default '',
   superseded_by uuid,                         -- a screening repeated because a list moved or came back
+  identity_key bytea,                         -- whom a clearance would bind; null: identity too weak for one
   primary key (site_id, id),
   foreign key (site_id, visit_id) references visits
 );
