@@ -21,7 +21,18 @@ from typing import Any, Final
 
 from watchlists.errors import SourceError
 from watchlists.records import Entry, Subject
-from watchlists.sources import barred_csv, custody_csv, entries_jsonl, ofac_csv
+from watchlists.sources import (
+    barred_csv,
+    custody_csv,
+    entries_jsonl,
+    mapped_csv,
+    nsopw_json,
+    ofac_csv,
+    ofac_xml,
+    ofsi_csv,
+    opensanctions_csv,
+    un_xml,
+)
 from watchlists.sources.base import (
     AIRCRAFT,
     ENTITY,
@@ -52,6 +63,12 @@ FORMATS: Final[dict[str, Source[Document]]] = {
     form.name: form
     for form in (
         ofac_csv.FORMAT,
+        ofac_xml.FORMAT,
+        un_xml.FORMAT,
+        ofsi_csv.FORMAT,
+        opensanctions_csv.FORMAT,
+        nsopw_json.FORMAT,
+        mapped_csv.FORMAT,
         barred_csv.FORMAT,
         custody_csv.FORMAT,
         entries_jsonl.FORMAT,

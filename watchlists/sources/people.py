@@ -68,9 +68,11 @@ def split_name(text: str, kind: NameKind = "primary", order: Order = "given-firs
         if rest and not suffix and len(rest) == 1 and _bare(rest[0]) in SUFFIXES:
             found = split_name(family, kind, order)
             return found and Name(found.family, found.given, found.middle, SUFFIXES[_bare(rest[0])], kind)
-        given, _, middle = " ".join(filter(None, rest)).partition(" ")
-        return person(family, given, middle, suffix, kind)
+        words, behind = _take_suffix_words(" ".join(rest).split())
+        return person(family, " ".join(words[:1]), " ".join(words[1:]), suffix or behind, kind)
     words, suffix = _take_suffix_words(text.split())
+    if not words:
+        return None
     if len(words) == 1:
         family, given = _split_cjk(words[0])
         return person(family, given, "", suffix, kind)
@@ -79,7 +81,7 @@ def split_name(text: str, kind: NameKind = "primary", order: Order = "given-firs
     begins = len(words) - 1
     while begins > 1 and words[begins - 1].lower().rstrip("-.") in PARTICLES:
         begins -= 1
-    return person(" ".join(words[begins:]), words[0] if words else "", " ".join(words[1:begins]), suffix, kind)
+    return person(" ".join(words[begins:]), words[0], " ".join(words[1:begins]), suffix, kind)
 
 
 def sex(text: str) -> Sex | None:
