@@ -36,6 +36,18 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/set-up/{code}"): PUBLIC,
     ("GET", "/pair/{code}"): PUBLIC,
     ("POST", "/pair/{code}"): PUBLIC,
+    # ── visits ───────────────────────────────────────────────────────────────────────────────────────────────
+    ("POST", "/api/v1/check-ins"): STATION,
+    ("POST", "/api/v1/check-outs"): STATION,
+    ("GET", "/api/v1/visits"): DESK,
+    ("GET", "/api/v1/visits/{visit_id}"): STATION,
+    ("GET", "/api/v1/visits/{visit_id}/photo"): EVERY_ROLE,
+    ("POST", "/api/v1/visits/{visit_id}/approve"): DESK,
+    ("POST", "/api/v1/visits/{visit_id}/refuse"): DESK,
+    ("POST", "/api/v1/visits/{visit_id}/cancel"): DESK,
+    ("POST", "/api/v1/visits/{visit_id}/remove"): DESK,
+    ("POST", "/api/v1/visits/{visit_id}/escort/accept"): STAFF,
+    ("POST", "/api/v1/visits/{visit_id}/check-out"): STATION,
 }
 
 

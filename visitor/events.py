@@ -57,6 +57,10 @@ class EventBus:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    async def tell(self, event: Event) -> None:
+        """Tell this process's subscribers of something that is no row (a card was read at this node)."""
+        await self._deliver(event)
+
     async def _announce(self, events: list[Event]) -> None:
         for event in events:
             await self._deliver(event)

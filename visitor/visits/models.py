@@ -106,7 +106,7 @@ class ReasonMissing(BadInput):
     title = "Give a reason"
 
 
-class Station(Forbidden):
+class WrongStation(Forbidden):
     type = "not-this-station"
     title = "A station acts only for itself"
 

@@ -1,0 +1,34 @@
+# Visitor. `make run` and `make test` are the two commands needed; both install what they need.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+ARGS ?=
+
+.PHONY: help run test check unit browser install install-test lock sanitize fuzz bench clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+run: install ## the main job in the browser: a demo district, no hardware needed (ARGS="--port 9000 --data DIR")
+	@$(PY) -m visitor.cli run --demo $(ARGS)
+
+test: install-test check unit ## every check and every test
+
+install: ## make .venv and install what `make run` needs
+	@sh .ci/install run
+
+install-test: ## the same for the tests
+	@sh .ci/install test
+
+check: ## types and style
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+unit: ## the tests alone (ARGS="-k name")
+	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+lock: ## renew the pinned requirements from pyproject.toml
+	@sh .ci/lock
+
+clean: ## remove the environment and everything built
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/node_modules
+	find readers printers watchlists visitor -name '*.so' -delete
