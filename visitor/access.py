@@ -48,6 +48,10 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/visits/{visit_id}/remove"): DESK,
     ("POST", "/api/v1/visits/{visit_id}/escort/accept"): STAFF,
     ("POST", "/api/v1/visits/{visit_id}/check-out"): STATION,
+    # ── doors ────────────────────────────────────────────────────────────────────────────────────────────────
+    ("POST", "/api/v1/doors/{door_id}/taps"): DOORS,
+    ("GET", "/api/v1/doors"): EVERY_ROLE,
+    ("GET", "/api/v1/door-events"): RESPOND,
 }
 
 

@@ -24,6 +24,9 @@ from litestar.types import ASGIApp
 
 from visitor import db, metrics
 from visitor.accounts.service import Accounts
+from visitor.credentials.service import Credentials
+from visitor.doors import routes as doors_routes
+from visitor.doors.service import Doors
 from visitor.events import EventBus
 from visitor.http import EXCEPTION_HANDLERS, SecurityHeaders
 from visitor.ids import new_id
@@ -47,14 +50,21 @@ class Node:
         self.bus = EventBus(database)
         self.sites = Sites(database, self.bus)
         self.accounts = Accounts(database, settings.limits.sign_in_per_minute)
+        self.credentials = Credentials(database, keys)
+        self.doors = Doors(database, self.bus, self.sites, keys, self.credentials.identifier, settings.data / "doors")
         # Long-running parts: (start, stop), in order.
-        self._parts: list[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]] = []
+        self._parts: list[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]] = [
+            (self.doors.start, self.doors.stop),
+        ]
         # Anything with a problem says so here: name → a sentence for a person; served by /health.
-        self.degraded: dict[str, Callable[[], str]] = {}
+        self.degraded: dict[str, Callable[[], str]] = {"doors": self.doors.trouble}
 
     def services(self) -> dict[str, Any]:
         """What route handlers may ask for by parameter name."""
-        return {"node": self, "settings": self.settings, "bus": self.bus, "sites": self.sites, "accounts": self.accounts}
+        return {
+            "node": self, "settings": self.settings, "bus": self.bus, "sites": self.sites, "accounts": self.accounts,
+            "credentials": self.credentials, "doors": self.doors,
+        }
 
     async def start(self) -> None:
         await check_key_ring(self.db, self.keys)
@@ -137,6 +147,7 @@ def create_litestar(node: Node) -> Litestar:
             health,
             metrics.metrics,
             create_static_files_router("/static", [WEB / "static"], cache_control=None),
+            *doors_routes.HANDLERS,
             *web_routes.HANDLERS,
         ],
         dependencies={

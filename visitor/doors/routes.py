@@ -1,0 +1,72 @@
+"""HTTP of the doors: taps that a door controller brings, and the doors' state for desk and responders."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from visitor.doors.service import Doors, public
+from visitor.errors import BadInput
+from visitor.security import Principal
+
+
+class CardInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A card as the reader gave it: the format's name and its bits ("0" and "1"), or its identifier for chip cards."""
+
+    format: str
+    bits: str
+
+
+class TapInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Exactly one of `token` (the text of a badge's code) and `card`."""
+
+    token: str | None = None
+    card: CardInput | None = None
+
+
+class NotOneThing(BadInput):
+    type = "token-or-card"
+    title = "A tap brings either a token or a card"
+
+
+@post("/api/v1/doors/{door_id:uuid}/taps", status_code=200, tags=["doors"])
+async def tap(
+    door_id: FromPath[UUID], data: TapInput, principal: NamedDependency[Principal], doors: NamedDependency[Doors]
+) -> dict[str, Any]:
+    """Decide a tap at a door. Answers 200 with `{verdict, reason, message}` for granted and denied alike."""
+    if (data.token is None) == (data.card is None):
+        raise NotOneThing("Send either token or card, not both and not neither.")
+    door = doors.require_door(principal, door_id)
+    if data.card is not None:
+        if not data.card.bits or len(data.card.bits) > 1024 or not data.card.format or len(data.card.format) > 32:
+            raise BadInput("A card needs a format and its bits (up to 1024 characters).")
+        read = doors.read_card(data.card.format, data.card.bits)
+    else:
+        read = doors.read_token(data.token or "")
+    return public(await doors.tap(door.id, read, principal.actor))
+
+
+@get("/api/v1/doors", sync_to_thread=False, tags=["doors"])
+def list_doors(site: FromQuery[UUID], principal: NamedDependency[Principal], doors: NamedDependency[Doors]) -> dict[str, Any]:
+    """The doors of a school with their readers' state and last tap."""
+    return {"doors": [state.public() for state in doors.states(principal, site)]}
+
+
+@get("/api/v1/door-events", tags=["doors"])
+async def list_events(
+    site: FromQuery[UUID],
+    principal: NamedDependency[Principal],
+    doors: NamedDependency[Doors],
+    door: FromQuery[UUID | None] = None,
+    limit: FromQuery[int] = 100,
+) -> dict[str, Any]:
+    """What happened at a school's doors, newest first."""
+    return {"events": [msgspec.to_builtins(event) for event in await doors.events(principal, site, door, limit)]}
+
+
+HANDLERS: list[Any] = [tap, list_doors, list_events]

@@ -1,0 +1,261 @@
+"""Taps: read, decide from memory, journal, then move the lock. PostgreSQL hears of it afterwards.
+
+    presented → Read → decide() → journal on this machine's disk → relay, LED, buzzer → (later) door_events and audit
+
+No step up to the relay asks the database. When the journal cannot be written, PostgreSQL is tried as the second place to keep
+the event; when neither can keep it, nobody is let in but the police in an incident: no missing disk space may stop them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+
+from visitor import db, metrics
+from visitor.doors import store
+from visitor.doors.access import Access
+from visitor.doors.decision import decide
+from visitor.doors.journal import Journal, JournalFull
+from visitor.doors.models import (
+    ESCORT_WINDOW,
+    REASONS,
+    Denied,
+    DoorEvent,
+    DoorState,
+    DoorView,
+    Granted,
+    KeyedCard,
+    LastTap,
+    NotOurs,
+    Read,
+    TokenRead,
+    Verdict,
+)
+from visitor.errors import VisitorError
+from visitor.events import EventBus
+from visitor.ids import new_id
+from visitor.keys import KeyRing, TokenInvalid, token_bytes
+from visitor.security import Principal
+from visitor.sites.models import Door
+from visitor.sites.service import Sites
+
+log = logging.getLogger(__name__)
+_DRAIN_RETRY_SECONDS = 1.0
+_KEEP_UNWRITTEN = 1000  # events of the police that no disk would take, kept in memory until one does
+_DATABASE_SECONDS = 1.0
+ReaderState = Literal["online", "lost", "elsewhere", "none"]
+Opener = Callable[[Door], Awaitable[None]]
+
+
+class Doors:
+    """`opener` moves the lock of a door that has one at this node (doors/bridge.py); others are moved by whoever asked."""
+
+    def __init__(
+        self, database: db.Database, bus: EventBus, sites: Sites, keys: KeyRing, identifier: Callable[[str, str], bytes], folder: Path
+    ) -> None:
+        self._db = database
+        self._sites = sites
+        self._keys = keys
+        self._identifier = identifier
+        self.access = Access(database, bus, lambda: [s.id for s in sites.schools()])
+        self.journal = Journal(folder)
+        self._journal_open = False
+        self._unwritten: deque[DoorEvent] = deque(maxlen=_KEEP_UNWRITTEN)
+        self._staff_taps: dict[UUID, dict[UUID, datetime]] = {}  # door → staff → when they opened it
+        self._last: dict[UUID, LastTap] = {}
+        self._drainer: asyncio.Task[None] | None = None
+        self.reader_states: dict[UUID, tuple[ReaderState, str]] = {}  # set by the bridge: state and a sentence
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._open_journal)
+        await self.access.load()
+        async with self._db.connection() as conn:
+            self._last = await store.last_taps(conn)
+        self._drainer = asyncio.create_task(self._drain(), name="door-drain")
+
+    async def stop(self) -> None:
+        """Drain what is left, for a moment, then close. What stays is drained by the next start."""
+        if self._drainer is not None:
+            self._drainer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._drainer
+            if self._journal_open:
+                with contextlib.suppress(VisitorError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                    async with asyncio.timeout(2):
+                        while self.journal.waiting:
+                            await self._drain_once()
+        await self.access.stop()
+        if self._journal_open:
+            await self.journal.close()
+
+    def _open_journal(self) -> None:
+        try:
+            self.journal.open()
+            self._journal_open = True
+        except JournalFull as e:
+            self.journal.trouble = str(e)
+            log.error("the doors' journal cannot be opened: %s", e)
+
+    def trouble(self) -> str:
+        """What /health says about the doors, or ""."""
+        sentences = [self.access.trouble()]
+        if self.journal.trouble:
+            sentences.append(
+                f"The doors' journal cannot be written ({self.journal.trouble}). Doors open for visitors and staff only while "
+                "PostgreSQL can record it instead; the police are always let in during an incident. Free disk space in the data folder."
+            )
+        if self.journal.damaged_lines:
+            sentences.append(f"{self.journal.damaged_lines} lines of the doors' journal were damaged and could not be kept.")
+        lost = sorted(self._sites.door(d).name for d, (state, _) in self.reader_states.items() if state == "lost" and self._has(d))
+        if lost:
+            sentences.append(f"No answer from the reader at: {', '.join(lost)}. Check its power, cable and key; use a key for the door.")
+        return " ".join(s for s in sentences if s)
+
+    def _has(self, door_id: UUID) -> bool:
+        return any(d.id == door_id for d in self._sites.doors())
+
+    # ── a tap ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def read_token(self, text: str) -> Read:
+        """A scanned text as a read: the signature is checked here, whether it counts in the decision."""
+        try:
+            return TokenRead(self._keys.verify(token_bytes(text)))
+        except TokenInvalid:
+            return NotOurs("unknown-badge")
+
+    def read_card(self, format: str, bits: str) -> Read:
+        """A card as a read. Only the keyed hash goes further: the number is not kept."""
+        return KeyedCard(self._identifier(format, bits))
+
+    async def tap(self, door_id: UUID, read: Read, source: str, opener: Opener | None = None) -> Verdict:
+        """Decide, journal, then open. Raises NotFound for an unknown door."""
+        door = self._sites.door(door_id)
+        verdict = self._decide(door, read)
+        event = self._event(door, verdict, source)
+        kept = await self._keep(event, verdict)
+        if not kept:
+            verdict = Denied("not-recorded", verdict.holder, verdict.visit_id, verdict.credential_id, verdict.standing_id)
+        elif isinstance(verdict, Granted):
+            # The disk took a moment; an incident declared in it counts.
+            again = self._decide(door, read)
+            if isinstance(again, Denied):
+                verdict = again
+                event = self._event(door, verdict, source)
+                await self._keep(event, verdict)
+        if isinstance(verdict, Granted):
+            if verdict.staff_id is not None:
+                self._staff_taps.setdefault(door.id, {})[verdict.staff_id] = event.at
+            if opener is not None:
+                await opener(door)
+        shown: Literal["granted", "denied"] = "granted" if isinstance(verdict, Granted) else "denied"
+        metrics.TAPS.labels(shown).inc()
+        self._last[door.id] = LastTap(event.at, shown, verdict.reason, verdict.holder, verdict.visit_id)
+        return verdict
+
+    def _decide(self, door: Door, read: Read) -> Verdict:
+        now = datetime.now(UTC)
+        taps = self._staff_taps.get(door.id, {})
+        for staff_id in [s for s, at in taps.items() if at < now - ESCORT_WINDOW]:
+            del taps[staff_id]
+        view = DoorView(door.id, door.site_id, door.zone_id, taps)
+        return decide(read, view, self.access.table, self._sites.state(door.site_id), now)
+
+    @staticmethod
+    def _event(door: Door, verdict: Verdict, source: str) -> DoorEvent:
+        return DoorEvent(
+            id=new_id(), site_id=door.site_id, door_id=door.id, at=datetime.now(UTC),
+            verdict="granted" if isinstance(verdict, Granted) else "denied", reason=verdict.reason, holder=verdict.holder,
+            visit_id=verdict.visit_id, credential_id=verdict.credential_id, standing_id=verdict.standing_id, source=source,
+        )
+
+    async def _keep(self, event: DoorEvent, verdict: Verdict) -> bool:
+        """Whether the event is on a disk, or may be acted upon without: a denial, and the police in an incident."""
+        if self._journal_open:
+            with contextlib.suppress(JournalFull):
+                await self.journal.append(event)
+                return True
+        try:
+            async with asyncio.timeout(_DATABASE_SECONDS), self._db.transaction() as tx:
+                await store.add_events(tx, [event])
+            return True
+        except (VisitorError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            log.error("a door event could be kept neither on disk nor in the database")
+        if isinstance(verdict, Denied) or verdict.reason == "police":
+            self._unwritten.append(event)
+            return True
+        return False
+
+    # ── draining ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _drain(self) -> None:
+        while True:
+            try:
+                if not self._journal_open:
+                    await asyncio.sleep(_DRAIN_RETRY_SECONDS)
+                    await asyncio.to_thread(self._open_journal)
+                elif self._unwritten:
+                    await asyncio.sleep(_DRAIN_RETRY_SECONDS)
+                else:
+                    await asyncio.wait_for(self.journal.arrived(), _DRAIN_RETRY_SECONDS)
+                await self._drain_once()
+            except TimeoutError:
+                continue
+            except (VisitorError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await asyncio.sleep(_DRAIN_RETRY_SECONDS)
+
+    async def _drain_once(self) -> None:
+        while self._unwritten:
+            event = self._unwritten[0]
+            async with self._db.transaction() as tx:
+                await store.add_events(tx, [event])
+            self._unwritten.popleft()
+        while self._journal_open and self.journal.waiting:
+            events, position = self.journal.batch()
+            if position == self.journal.position:
+                return
+            async with self._db.transaction() as tx:
+                await store.add_events(tx, events)
+            self.journal.drained(position)
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def states(self, principal: Principal, site_id: UUID) -> list[DoorState]:
+        """The doors of a site: reader, lock trouble and last tap."""
+        principal.require(site_id)
+        zones = {z.id: z.name for z in self._sites.zones(site_id)}
+        answer = []
+        for door in self._sites.doors(site_id):
+            state, sentence = self.reader_states.get(door.id, ("none" if not door.reader else "elsewhere", ""))
+            answer.append(DoorState(door.id, site_id, door.name, zones.get(door.zone_id, ""), state, sentence, self._last.get(door.id)))
+        return answer
+
+    async def events(self, principal: Principal, site_id: UUID, door_id: UUID | None = None, limit: int = 100) -> list[DoorEvent]:
+        """What happened at a site's doors, newest first."""
+        principal.require(site_id)
+        async with self._db.connection() as conn:
+            return await store.recent_events(conn, site_id, door_id, min(max(limit, 1), 500))
+
+    def require_door(self, principal: Principal, door_id: UUID) -> Door:
+        """The door, if the caller may bring taps to it. Raises NotFound, Forbidden."""
+        door = self._sites.door(door_id)
+        principal.require(door.site_id, "doors")
+        return door
+
+
+def public(verdict: Verdict) -> dict[str, Any]:
+    """What a controller is told: no ids of visitors, only the verdict and what to say."""
+    shown = "granted" if isinstance(verdict, Granted) else "denied"
+    return {"verdict": shown, "reason": verdict.reason, "message": REASONS[verdict.reason]}
+
+

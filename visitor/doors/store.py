@@ -1,0 +1,59 @@
+"""SQL of the doors slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from visitor import audit, db
+from visitor.doors.models import DoorEvent, EmergencyCredential, LastTap, StandingCredential, VisitCredential
+
+_q = db.queries(__file__)
+
+
+async def credentials(
+    conn: db.Connection, site_id: UUID, since: datetime, subjects: Sequence[UUID] | None = None
+) -> list[VisitCredential | EmergencyCredential]:
+    """The site's visit and emergency credentials that end after `since`; only those of `subjects` (credential, visit, badge
+    or incident ids) when given."""
+    wanted = None if subjects is None else list(subjects)
+    visits = await db.each(_q.visit_credentials(conn, site_id=site_id, since=since, subjects=wanted), VisitCredential)
+    emergency = await db.each(_q.emergency_credentials(conn, site_id=site_id, since=since, subjects=wanted), EmergencyCredential)
+    return [*visits, *emergency]
+
+
+async def standing(conn: db.Connection) -> list[StandingCredential]:
+    return await db.each(_q.standing_credentials(conn), StandingCredential)
+
+
+async def add_events(tx: db.Tx, events: Sequence[DoorEvent]) -> int:
+    """Insert the events that are not there yet, each with its audit entry; returns how many were new."""
+    new = 0
+    for event in events:
+        fields = msgspec.structs.asdict(event)
+        source = fields.pop("source")
+        if await _q.add_event(tx.conn, **fields) is None:
+            continue
+        new += 1
+        await audit.record(
+            tx, event.site_id, source if ":" in source else "system", f"door.{event.verdict}", event.door_id,
+            event_id=str(event.id), reason=event.reason, holder=event.holder, tapped_at=event.at.isoformat(),
+            **{k: str(v) for k in ("visit_id", "credential_id", "standing_id") if (v := fields[k]) is not None},
+        )
+        tx.notify("doors", event.site_id, event.door_id)
+    return new
+
+
+async def last_taps(conn: db.Connection) -> dict[UUID, LastTap]:
+    found = {}
+    async for row in _q.last_taps(conn):
+        fields = dict(row)
+        found[fields.pop("door_id")] = msgspec.convert(fields, LastTap)
+    return found
+
+
+async def recent_events(conn: db.Connection, site_id: UUID, door_id: UUID | None, limit: int) -> list[DoorEvent]:
+    return await db.each(_q.recent_events(conn, site_id=site_id, door_id=door_id, limit=limit), DoorEvent)
