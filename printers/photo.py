@@ -15,9 +15,9 @@ MAX_PIXELS = 25_000_000
 MAX_BYTES = 30_000_000
 """Longer files are not opened at all."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "MPO", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "MPO")
 # A thermal dot is larger than its cell, so mid-tones print darker than they are on a screen.
-_DOT_GAIN = 0.72
+_DOT_GAIN = 0.8
 
 
 def open_photo(data: bytes, *, about: int) -> Image.Image:

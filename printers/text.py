@@ -6,6 +6,7 @@ machine; Pillow's complex layout is not used, since it depends on a FriBiDi libr
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
@@ -24,6 +25,8 @@ _STACK = {
     False: ("NotoSans-Regular.ttf", "NotoSansArabic-Bold.ttf", "NotoSansHebrew-Bold.ttf", "NotoSansCJK-Bold.otf"),
 }
 _MISSING = "\u25a1"
+_UNITS = 1000
+"""The size at which advances are measured: large enough that hinting does not round them."""
 _reshape = ArabicReshaper(configuration={"delete_harakat": True, "support_ligatures": True}).reshape
 
 
@@ -43,17 +46,13 @@ class Font(msgspec.Struct, frozen=True):
         """Height of a capital letter."""
         return round(self.size * 0.714)
 
-    @property
-    def rise(self) -> int:
-        """Room above the baseline that accented capitals need (Vietnamese stacks two marks)."""
-        return round(self.size * 1.0)
-
 
 class Block(msgspec.Struct, frozen=True):
     """Lines of text at one size."""
 
     lines: tuple[str, ...]
     font: Font
+    rtl: bool = False
 
     @property
     def height(self) -> int:
@@ -74,8 +73,15 @@ def _covers(file: str, char: str) -> bool:
     return bytes(face.getmask(char)) != bytes(face.getmask("\U0010fffe")) or char == _MISSING
 
 
+@lru_cache(maxsize=8192)
 def _file_for(char: str, bold: bool) -> str | None:
     return next((file for file in _STACK[bold] if _covers(file, char)), None)
+
+
+@lru_cache(maxsize=8192)
+def _advance(file: str, char: str) -> float:
+    """How far a character moves the pen, in ems. Letters are placed by this alone, so that size only scales a line."""
+    return _face(file, _UNITS).getlength(char) / _UNITS
 
 
 def missing(text: str) -> str:
@@ -84,47 +90,63 @@ def missing(text: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def visual(text: str) -> str:
-    """The text as its characters stand on paper from left to right: Arabic letters joined, right-to-left runs turned."""
+def visual(text: str, rtl: bool = False) -> str:
+    """The text as its characters stand on paper from left to right: Arabic letters joined, right-to-left runs turned.
+
+    `rtl` is the direction of the paragraph the line is of (Unicode Annex 9, the base direction).
+    """
     text = unicodedata.normalize("NFC", clean(text))
-    if any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in text):
-        return str(get_display(_reshape(text)))
+    if rtl or any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in text):
+        return str(get_display(_reshape(text), base_dir="R" if rtl else "L"))
     return text
 
 
-def _runs(text: str, bold: bool) -> Iterator[tuple[str, str]]:
-    """Stretches of visual text with the font file that draws each."""
-    current, start = "", 0
-    for index, char in enumerate(text):
-        file = _file_for(char, bold)
-        if char.isspace() and current:
-            file = current
-        wanted = file or _STACK[bold][0]
-        if wanted != current:
-            if current:
-                yield text[start:index], current
-            current, start = wanted, index
-    if current:
-        yield text[start:], current
+def _letters(text: str, bold: bool, rtl: bool) -> Iterator[tuple[str, str]]:
+    """The characters as they stand on paper, each with the font that draws it; an empty box for those none has."""
+    current = _STACK[bold][0]
+    for char in visual(text, rtl):
+        if not char.isspace():
+            file = _file_for(char, bold)
+            if file is None:
+                yield _MISSING, _STACK[bold][0]
+                continue
+            current = file
+        # A space is as wide as the letters before it want.
+        yield char, current
+
+
+@lru_cache(maxsize=4096)
+def _ems(text: str, bold: bool, rtl: bool) -> float:
+    return sum(_advance(file, char) for char, file in _letters(text, bold, rtl))
+
+
+def width(text: str, font: Font, rtl: bool = False) -> int:
+    """Width in dots of one line."""
+    return math.ceil(_ems(text, font.bold, rtl) * font.size)
 
 
 @lru_cache(maxsize=8192)
-def width(text: str, font: Font) -> int:
-    """Width in dots of one line."""
-    shown = "".join(c if _file_for(c, font.bold) else _MISSING for c in visual(text))
-    return round(sum(_face(file, font.size).getlength(part) for part, file in _runs(shown, font.bold)))
+def _reach(file: str, char: str) -> tuple[float, float]:
+    """How far a character's ink goes above and below the baseline, in ems."""
+    _, top, _, bottom = _face(file, _UNITS).getbbox(char, anchor="ls")
+    return -top / _UNITS, bottom / _UNITS
 
 
-def draw(canvas: Image.Image, x: int, baseline: int, text: str, font: Font, *, fill: int = 0) -> int:
-    """Draw one line from `x` on `baseline` and return where it ends."""
+def reach(text: str, font: Font, rtl: bool = False) -> tuple[int, int]:
+    """Dots of ink above and below the baseline: Vietnamese capitals stand high, Arabic hangs low."""
+    found = [_reach(file, char) for char, file in _letters(text, font.bold, rtl) if not char.isspace()] or [(0.0, 0.0)]
+    above, below = (max(values) for values in zip(*found, strict=True))
+    return math.ceil(above * font.size), math.ceil(below * font.size)
+
+
+def draw(canvas: Image.Image, x: int, baseline: int, text: str, font: Font, *, rtl: bool = False, fill: int = 0) -> None:
+    """Draw one line from `x` on `baseline`."""
     pen = ImageDraw.Draw(canvas)
-    shown = "".join(c if _file_for(c, font.bold) else _MISSING for c in visual(text))
     at = float(x)
-    for part, file in _runs(shown, font.bold):
-        face = _face(file, font.size)
-        pen.text((round(at), baseline), part, font=face, fill=fill, anchor="ls")
-        at += face.getlength(part)
-    return round(at)
+    for char, file in _letters(text, font.bold, rtl):
+        if not char.isspace():
+            pen.text((round(at), baseline), char, font=_face(file, font.size), fill=fill, anchor="ls")
+        at += _advance(file, char) * font.size
 
 
 def right_to_left(text: str) -> bool:
@@ -138,26 +160,33 @@ def right_to_left(text: str) -> bool:
     return False
 
 
-def fit(text: str, *, width_limit: int, lines: int, largest: int, smallest: int, bold: bool = True) -> Block:
-    """The text in at most `lines` lines as large as it goes, between two sizes in dots.
+def fit(
+    text: str, *, width_limit: int, largest: int, smallest: int, lines: int = 1, height_limit: int | None = None, bold: bool = True
+) -> Block:
+    """The text in at most `lines` lines as large as it goes, between two sizes in dots and within a box.
 
-    Words stay whole while that is possible at `smallest`; then a word is broken, and what still has no room ends in
-    an ellipsis. Lines are balanced: "María / de los Ángeles García" becomes two of like width.
+    Words stay whole while that is possible at `smallest`; then a word is broken, more lines are taken if the height
+    has them, and what still has no room ends in an ellipsis. Lines are balanced: "María / de los Ángeles García"
+    becomes two of like width.
     """
     text = unicodedata.normalize("NFC", clean(text))
     words = _words(text)
+    rtl = right_to_left(text)
     low, high, best = smallest, max(smallest, largest), None
     while low <= high:
         size = (low + high) // 2
-        laid = _wrap(words, Font(size, bold), width_limit)
-        if laid is not None and len(laid) <= lines:
-            best, low = (size, laid), size + 1
+        font = Font(size, bold)
+        laid = _wrap(words, font, width_limit)
+        if laid and len(laid) <= lines and (height_limit is None or font.line * len(laid) <= height_limit):
+            best, low = (font, laid), size + 1
         else:
             high = size - 1
     if best is None:
-        return _forced(text, Font(smallest, bold), width_limit, lines)
-    size, laid = best
-    return Block(_balanced(words, Font(size, bold), width_limit, laid), Font(size, bold))
+        font = Font(smallest, bold)
+        room = lines if height_limit is None else max(1, height_limit // font.line)
+        return Block(_forced(text, font, width_limit, room), font, rtl)
+    font, laid = best
+    return Block(_balanced(words, font, width_limit, laid), font, rtl)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -167,7 +196,9 @@ def _words(text: str) -> tuple[str, ...]:
     for index, char in enumerate(text):
         current += char
         following = text[index + 1 : index + 2]
-        if (char.isspace() or char in "-‐–/" or _ideograph(char) or _ideograph(following)) and following:
+        if not following or following == "·":
+            continue
+        if char.isspace() or char in "-‐–/" or _ideograph(char) or _ideograph(following):
             pieces.append(current)
             current = ""
     if current:
@@ -208,7 +239,7 @@ def _balanced(words: tuple[str, ...], font: Font, limit: int, laid: tuple[str, .
     return laid
 
 
-def _forced(text: str, font: Font, limit: int, lines: int) -> Block:
+def _forced(text: str, font: Font, limit: int, lines: int) -> tuple[str, ...]:
     """Break words where the line is full; end in an ellipsis what has no room."""
     laid: list[str] = []
     rest = text
@@ -218,14 +249,19 @@ def _forced(text: str, font: Font, limit: int, lines: int) -> Block:
             laid.append(rest)
             rest = ""
             break
-        end = len(rest)
-        while end > 1 and width(rest[:end].strip() + ("…" if last else ""), font) > limit:
-            end -= 1
+        tail = "…" if last else ""
+        end, beyond = 1, len(rest) + 1
+        while beyond - end > 1:
+            middle = (end + beyond) // 2
+            if width(rest[:middle].strip() + tail, font) <= limit:
+                end = middle
+            else:
+                beyond = middle
         if last:
-            laid.append(rest[:end].strip() + "…")
+            laid.append(rest[:end].strip() + tail)
             break
         space = rest.rfind(" ", 1, end + 1)
         end = space if space > end // 2 else end
         laid.append(rest[:end].strip())
         rest = rest[end:].strip()
-    return Block(tuple(laid), font)
+    return tuple(laid)

@@ -17,9 +17,9 @@ class Words(msgspec.Struct, frozen=True):
     valid_until: str
     host: str
     zones: str
-    school: str
     weekdays: tuple[str, ...]
     months: tuple[str, ...]
+    letters: tuple[str, ...]
     day_form: str = "{weekday} {day} {month}"
 
 
@@ -33,34 +33,37 @@ def _categories(*labels: str) -> dict[Category, str]:
 _WORDS = {
     "en": Words(
         _categories("Visitor", "Parent / Guardian", "Volunteer", "Contractor", "Delivery", "Substitute", "Official"),
-        "Escort required", "Valid until", "Host", "Zones", "School",
+        "Escort required", "Valid until", "Host", "Zones",
         ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
         ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+        ("M", "T", "W", "T", "F", "S", "S"),
         "{weekday} {month} {day}",
     ),
     "es": Words(
         _categories("Visitante", "Padre / Tutor", "Voluntario", "Contratista", "Entrega", "Suplente", "Oficial"),
-        "Con acompañante", "Válido hasta", "Anfitrión", "Zonas", "Escuela",
+        "Con acompañante", "Válido hasta", "Anfitrión", "Zonas",
         ("lun", "mar", "mié", "jue", "vie", "sáb", "dom"),
         ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"),
+        ("L", "M", "X", "J", "V", "S", "D"),
     ),
     "vi": Words(
         _categories("Khách", "Phụ huynh", "Tình nguyện", "Nhà thầu", "Giao hàng", "Dạy thay", "Công vụ"),
-        "Cần người đi cùng", "Có giá trị đến", "Người tiếp", "Khu vực", "Trường",
+        "Cần người đi cùng", "Có giá trị đến", "Người tiếp", "Khu vực",
         ("T2", "T3", "T4", "T5", "T6", "T7", "CN"), tuple(str(month) for month in range(1, 13)),
-        "{weekday} {day}/{month}",
+        ("T2", "T3", "T4", "T5", "T6", "T7", "CN"), "{weekday} {day}/{month}",
     ),
     "ar": Words(
         _categories("زائر", "ولي أمر", "متطوع", "مقاول", "توصيل", "معلم بديل", "رسمي"),
-        "يلزم مرافق", "صالح حتى", "المضيف", "المناطق", "المدرسة",
+        "يلزم مرافق", "صالح حتى", "المضيف", "المناطق",
         ("الإثنين", "الثلاثاء", "الأربعاء", "الخميس", "الجمعة", "السبت", "الأحد"),
         ("يناير", "فبراير", "مارس", "أبريل", "مايو", "يونيو", "يوليو", "أغسطس", "سبتمبر", "أكتوبر", "نوفمبر", "ديسمبر"),
+        ("ن", "ث", "ر", "خ", "ج", "س", "ح"),
     ),
     "zh": Words(
         _categories("访客", "家长", "志愿者", "承包商", "送货", "代课", "公务"),
-        "须陪同", "有效至", "接待人", "区域", "学校",
+        "须陪同", "有效至", "接待人", "区域",
         ("周一", "周二", "周三", "周四", "周五", "周六", "周日"), tuple(str(month) for month in range(1, 13)),
-        "{month}月{day}日 {weekday}",
+        ("一", "二", "三", "四", "五", "六", "日"), "{month}月{day}日 {weekday}",
     ),
 }  # fmt: skip
 
