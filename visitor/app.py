@@ -24,9 +24,11 @@ from litestar.types import ASGIApp
 
 from visitor import db, metrics
 from visitor.accounts.service import Accounts
+from visitor.badges.service import Badges
 from visitor.credentials.service import Credentials
 from visitor.doors import routes as doors_routes
 from visitor.doors.service import Doors
+from visitor.escorts.service import Escorts
 from visitor.events import EventBus
 from visitor.http import EXCEPTION_HANDLERS, SecurityHeaders
 from visitor.ids import new_id
@@ -51,6 +53,8 @@ class Node:
         self.sites = Sites(database, self.bus)
         self.accounts = Accounts(database, settings.limits.sign_in_per_minute)
         self.credentials = Credentials(database, keys)
+        self.badges = Badges(database, self.bus, keys, self.sites, self.credentials)
+        self.escorts = Escorts(database, self.accounts)
         self.doors = Doors(database, self.bus, self.sites, keys, self.credentials.identifier, settings.data / "doors")
         # Long-running parts: (start, stop), in order.
         self._parts: list[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]] = [
