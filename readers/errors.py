@@ -4,11 +4,11 @@
     ├── DocumentError      what was scanned is no document we can stand behind
     ├── ImageError         a picture that cannot or must not be opened
     ├── CardError          a card answered wrongly, or not at all
-    │   ├── CardRemoved    it was pulled while we were talking to it
+    │   ├── CardRemovedError    it was pulled while we were talking to it
     │   ├── ApduError      it answered a status word that ends the conversation (``sw``)
-    │   └── CardRejected   it answered, and what it proved is not enough (expired, revoked, forged …)
-    ├── ReaderLost         the device itself is gone (unplugged, service stopped, line dead)
-    ├── ReaderUnavailable  a driver or a service that this device needs is not installed or not running
+    │   └── CardRejectedError   it answered, and what it proved is not enough (expired, revoked, forged …)
+    ├── ReaderLostError         the device itself is gone (unplugged, service stopped, line dead)
+    ├── ReaderUnavailableError  a driver or a service that this device needs is not installed or not running
     └── ConfigError        a configuration that names no device we know
 
 Each carries a stable ``code`` for programs and an English sentence that says what to do. No message carries a name,
@@ -20,14 +20,14 @@ from __future__ import annotations
 __all__ = [
     "ApduError",
     "CardError",
-    "CardRejected",
-    "CardRemoved",
+    "CardRejectedError",
+    "CardRemovedError",
     "ConfigError",
     "DocumentError",
     "ImageError",
     "ReaderError",
-    "ReaderLost",
-    "ReaderUnavailable",
+    "ReaderLostError",
+    "ReaderUnavailableError",
 ]
 
 
@@ -58,7 +58,7 @@ class CardError(ReaderError):
     """A card answered wrongly or not in time."""
 
 
-class CardRemoved(CardError):  # noqa: N818 - an event in the field's words
+class CardRemovedError(CardError):
     """The card left the reader in the middle of an exchange."""
 
     def __init__(self, message: str = "The card was removed too early. Present it again and hold it still.") -> None:
@@ -80,11 +80,11 @@ class ApduError(CardError):
         return (type(self), (self.sw, self.what))
 
 
-class CardRejected(CardError):  # noqa: N818
+class CardRejectedError(CardError):
     """The card took part in the exchange, but what it proved does not hold: ``code`` says which check failed."""
 
 
-class ReaderLost(ReaderError):  # noqa: N818
+class ReaderLostError(ReaderError):
     """The device is gone. Streams report it as an event of the same name and go on trying; direct calls raise it."""
 
     def __init__(self, reader: str, message: str = "The reader does not answer. Check its cable and power.") -> None:
@@ -95,7 +95,7 @@ class ReaderLost(ReaderError):  # noqa: N818
         return (type(self), (self.reader, self.message))
 
 
-class ReaderUnavailable(ReaderError):  # noqa: N818
+class ReaderUnavailableError(ReaderError):
     """What the device needs on this machine is missing: a driver not installed, a service not running."""
 
 

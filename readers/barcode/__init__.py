@@ -1,0 +1,1 @@
+"""Pictures to barcode symbols. ``zxing.py`` alone imports zxing-cpp and Pillow."""

@@ -1,0 +1,1 @@
+"""Card applications, one file each, over the narrow ``CardConnection``: PIV, PKOC, plain UID."""

@@ -1,0 +1,337 @@
+"""All readers of a station as one stream of events.
+
+    async with open_readers(config) as readers:
+        async for event in readers:
+            match event:
+                case DocumentScanned(reader, reading): ...
+
+Every device has a task of its own that opens it, reads it, and opens it again when it is lost. Cards are read in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+
+import msgspec
+
+from .cards.identify import read_card
+from .cards.piv import PivTrust
+from .cards.read import CardRead
+from .document import IdDocument
+from .errors import ConfigError, ReaderError, ReaderLostError
+from .evdev import KeyDecoder, open_grabbed
+from .events import CardPresented, CardRemoved, DocumentScanned, ReaderBack, ReaderEvent, ReaderLost, Unreadable
+from .framing import Framer, HeldFilter
+from .line import DescriptorLine, SerialLine, TcpLine, open_line
+from .log import log_traffic
+from .pcsc import CardChange, CardWatcher, PcscConnection
+from .recognize import parse
+from .wedge import Wedge
+
+__all__ = ["CardReaders", "InputScanner", "LineScanner", "ListeningScanner", "ReaderStream", "ReadersConfig", "open_readers"]
+
+_REOPEN_S = 0.5
+_REOPEN_MOST_S = 5.0
+_QUEUE_LIMIT = 1_000
+_LOST = "The scanner does not answer. Check its cable and power."
+
+
+class LineScanner(msgspec.Struct, frozen=True, kw_only=True, tag="line"):
+    """A scanner on a serial port (USB in "serial" mode included) or one that waits for our TCP connection."""
+
+    name: str
+    line: SerialLine | TcpLine | DescriptorLine
+    idle_ms: float = 60.0
+
+
+class ListeningScanner(msgspec.Struct, frozen=True, kw_only=True, tag="listen"):
+    """A network scanner that connects to us. Port 0 takes any free one (see ``ReaderStream.ports``)."""
+
+    name: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    idle_ms: float = 60.0
+
+
+class InputScanner(msgspec.Struct, frozen=True, kw_only=True, tag="input"):
+    """A keyboard wedge at a Linux input device ("/dev/input/by-id/…"), grabbed for us alone."""
+
+    name: str
+    path: str
+
+
+class CardReaders(msgspec.Struct, frozen=True, kw_only=True):
+    """PC/SC card readers whose name contains ``name``. ``trust`` is what PIV cards are held against."""
+
+    name: str = ""
+    trust: PivTrust | None = None
+
+
+class ReadersConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The devices of a station. ``release_s``: how long a code must be gone before it counts as presented anew."""
+
+    scanners: tuple[LineScanner | ListeningScanner | InputScanner, ...] = ()
+    cards: CardReaders | None = None
+    release_s: float = 2.0
+
+
+def open_readers(config: ReadersConfig) -> ReaderStream:
+    """Watch every configured device. Raises ConfigError for names given twice, ReaderUnavailableError for a missing driver."""
+    names = [scanner.name for scanner in config.scanners]
+    if len(set(names)) != len(names):
+        raise ConfigError("bad_readers", "Two scanners have the same name. Give each its own.")
+    return ReaderStream(config)
+
+
+class ReaderStream:
+    """An asynchronous iterator of ReaderEvent; close it (or use ``async with``) to give the devices back."""
+
+    def __init__(self, config: ReadersConfig) -> None:
+        self._config = config
+        self._events: asyncio.Queue[ReaderEvent | None] = asyncio.Queue(_QUEUE_LIMIT)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._watcher: CardWatcher | None = None
+        self._changes: asyncio.Queue[CardChange] = asyncio.Queue()
+        self._closed = False
+        self._up: dict[str, bool] = {}
+        # Where listening scanners may connect, by name, once started.
+        self.ports: dict[str, int] = {}
+
+    async def __aenter__(self) -> ReaderStream:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> AsyncIterator[ReaderEvent]:
+        return self
+
+    async def __anext__(self) -> ReaderEvent:
+        if not self._tasks and not self._closed:
+            await self.start()
+        event = await self._events.get()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def start(self) -> None:
+        """Begin to watch; iterating does so by itself."""
+        if self._tasks or self._closed:
+            return
+        if self._config.cards is not None:
+            loop = asyncio.get_running_loop()
+
+            def report(change: CardChange) -> None:
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(self._changes.put_nowait, change)
+
+            self._watcher = CardWatcher(report, self._config.cards.name)
+            self._watcher.start()
+            self._tasks.append(asyncio.create_task(self._cards(self._config.cards)))
+        for scanner in self._config.scanners:
+            match scanner:
+                case ListeningScanner():
+                    server = await asyncio.start_server(self._accept(scanner), scanner.host, scanner.port)
+                    self.ports[scanner.name] = server.sockets[0].getsockname()[1]
+                    self._tasks.append(asyncio.create_task(server.serve_forever()))
+                    self._put(ReaderBack(scanner.name))
+                case LineScanner():
+                    self._tasks.append(asyncio.create_task(self._keep(scanner.name, functools.partial(self._line, scanner))))
+                case InputScanner():
+                    self._tasks.append(asyncio.create_task(self._keep(scanner.name, functools.partial(self._input, scanner))))
+        if not self._tasks:
+            self._tasks.append(asyncio.create_task(asyncio.sleep(0)))
+
+    async def aclose(self) -> None:
+        """Stop watching and end the iteration. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._watcher is not None:
+            await asyncio.to_thread(self._watcher.stop)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._events.full():
+            self._events.get_nowait()
+        self._events.put_nowait(None)
+
+    def _put(self, event: ReaderEvent) -> None:
+        # A consumer that stopped reading must not grow this without end: the oldest event goes first.
+        if self._events.full():
+            self._events.get_nowait()
+        self._events.put_nowait(event)
+
+    # Scanners
+
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a device until it is lost, say so once, and try again at growing intervals."""
+        wait = _REOPEN_S
+        self._up[name] = True
+        while True:
+            try:
+                await run()
+            except ReaderLostError:
+                if self._up[name]:
+                    self._put(ReaderLost(name, _LOST))
+                    wait = _REOPEN_S
+                self._up[name] = False
+            await asyncio.sleep(wait)
+            wait = min(wait * 1.5, _REOPEN_MOST_S)
+
+    def _came_back(self, name: str) -> None:
+        self._up[name] = True
+        self._put(ReaderBack(name))
+
+    async def _line(self, scanner: LineScanner) -> None:
+        line = await asyncio.to_thread(open_line, scanner.line, scanner.name)
+        loop = asyncio.get_running_loop()
+        chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+        def readable() -> None:
+            try:
+                data = line.read(4096)
+            except ReaderLostError:
+                loop.remove_reader(line.fileno())
+                chunks.put_nowait(None)
+                return
+            if data:
+                chunks.put_nowait(data)
+
+        loop.add_reader(line.fileno(), readable)
+        self._came_back(scanner.name)
+        try:
+            await self._frames(scanner.name, scanner.idle_ms, chunks)
+        finally:
+            loop.remove_reader(line.fileno())
+            line.close()
+        raise ReaderLostError(scanner.name)
+
+    def _accept(self, scanner: ListeningScanner) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            chunks: asyncio.Queue[bytes | None] = asyncio.Queue(64)
+
+            async def pump() -> None:
+                with contextlib.suppress(OSError):
+                    while data := await reader.read(4096):
+                        await chunks.put(data)
+                await chunks.put(None)
+
+            pumping = asyncio.create_task(pump())
+            try:
+                # The connection ends with the scan on many models: what came before the end is a whole scan.
+                await self._frames(scanner.name, scanner.idle_ms, chunks, whole_at_end=True)
+            finally:
+                pumping.cancel()
+                writer.close()
+
+        return serve
+
+    async def _frames(self, name: str, idle_ms: float, chunks: asyncio.Queue[bytes | None], *, whole_at_end: bool = False) -> None:
+        framer, held = Framer(idle_ms / 1000), HeldFilter(self._config.release_s)
+        while True:
+            due = framer.due_in(time.monotonic())
+            try:
+                data = await asyncio.wait_for(chunks.get(), due)
+            except TimeoutError:
+                scan = framer.poll(time.monotonic())
+            else:
+                if data is None:
+                    if whole_at_end:
+                        scan = framer.poll(float("inf"))
+                        if scan:
+                            self._scan(name, scan, held)
+                    elif framer.drop():
+                        self._put(Unreadable(name, "cut_off", "The scanner was lost in the middle of a scan. Scan the document again."))
+                    return
+                log_traffic(name, "<", data)
+                scan = framer.feed(data, time.monotonic())
+            if scan:
+                self._scan(name, scan, held)
+
+    def _scan(self, name: str, scan: bytes, held: HeldFilter) -> None:
+        if not held.is_new(scan, time.monotonic()):
+            return
+        try:
+            reading = parse(scan)
+        except ReaderError as error:
+            self._put(Unreadable(name, error.code, error.message))
+            return
+        self._put(DocumentScanned(name, reading))
+
+    async def _input(self, scanner: InputScanner) -> None:
+        descriptor = open_grabbed(scanner.path, scanner.name)
+        loop = asyncio.get_running_loop()
+        lost: asyncio.Future[None] = loop.create_future()
+        decoder, wedge, held = KeyDecoder(), Wedge(), HeldFilter(self._config.release_s)
+
+        def readable() -> None:
+            try:
+                data = os.read(descriptor, 24 * 64)
+            except BlockingIOError:
+                return
+            except OSError:
+                loop.remove_reader(descriptor)
+                if not lost.done():
+                    lost.set_result(None)
+                return
+            for key in decoder.feed(data):
+                # Our own clock, for ``flush`` below compares with it.
+                scan = wedge.press(msgspec.structs.replace(key, time_ms=time.monotonic() * 1000))
+                if scan:
+                    self._scan(scanner.name, scan, held)
+
+        loop.add_reader(descriptor, readable)
+        self._came_back(scanner.name)
+        try:
+            while not lost.done():
+                await asyncio.wait([lost], timeout=0.15)
+                scan = wedge.flush(time.monotonic() * 1000)
+                if scan:
+                    self._scan(scanner.name, scan, held)
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        raise ReaderLostError(scanner.name)
+
+    # Cards
+
+    async def _cards(self, config: CardReaders) -> None:
+        reading: dict[str, asyncio.Task[None]] = {}
+        while True:
+            change = await self._changes.get()
+            match change.what:
+                case "reader_back":
+                    self._put(ReaderBack(change.reader))
+                case "reader_lost":
+                    self._put(ReaderLost(change.reader, "The card reader was unplugged. Plug it in again."))
+                case "service_lost":
+                    self._put(ReaderLost("pcscd", "The smart card service stopped. It is waited for; start pcscd if it stays away."))
+                case "service_back":
+                    self._put(ReaderBack("pcscd"))
+                case "card_removed":
+                    if task := reading.pop(change.reader, None):
+                        await asyncio.wait([task])
+                    self._put(CardRemoved(change.reader))
+                case "card_present":
+                    reading[change.reader] = asyncio.create_task(self._card(change.reader, config.trust))
+
+    async def _card(self, reader: str, trust: PivTrust | None) -> None:
+        try:
+            card, document = await asyncio.to_thread(_read_card, reader, trust)
+        except ReaderError as error:
+            self._put(Unreadable(reader, error.code, error.message))
+        else:
+            self._put(CardPresented(reader, card, document))
+
+
+def _read_card(reader: str, trust: PivTrust | None) -> tuple[CardRead, IdDocument | None]:
+    with PcscConnection(reader) as connection:
+        return read_card(connection, reader=reader, trust=trust)
