@@ -52,6 +52,19 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/doors/{door_id}/taps"): DOORS,
     ("GET", "/api/v1/doors"): EVERY_ROLE,
     ("GET", "/api/v1/door-events"): RESPOND,
+    # ── hall ─────────────────────────────────────────────────────────────────────────────────────────────────
+    ("POST", "/api/v1/badge-checks"): HALL,
+    ("POST", "/api/v1/challenges"): HALL,
+    ("GET", "/api/v1/challenges"): HALL,
+    ("POST", "/api/v1/challenges/{challenge_id}/close"): RESPOND,
+    # ── emergency ────────────────────────────────────────────────────────────────────────────────────────────
+    ("POST", "/api/v1/incidents"): EVERY_ROLE | {"station"},
+    ("GET", "/api/v1/incidents"): EVERY_ROLE,
+    ("GET", "/api/v1/incidents/{incident_id}"): RESPOND,
+    ("POST", "/api/v1/incidents/{incident_id}/state"): EVERY_ROLE,
+    ("POST", "/api/v1/incidents/{incident_id}/resolve"): RESPOND,
+    ("POST", "/api/v1/officers/{officer_id}/emergency-credential"): frozenset({"respond", "admin"}),
+    ("GET", "/api/v1/sites/{site_id}/on-site"): RESPOND,
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from litestar import Litestar, Request, Response, get
 from litestar.di import NamedDependency, Provide
@@ -28,14 +29,20 @@ from visitor.badges.service import Badges
 from visitor.credentials.service import Credentials
 from visitor.doors import routes as doors_routes
 from visitor.doors.service import Doors
+from visitor.emergency import routes as emergency_routes
+from visitor.emergency.service import Emergency
 from visitor.escorts.service import Escorts
 from visitor.events import EventBus
+from visitor.hall import routes as hall_routes
+from visitor.hall.service import Hall
 from visitor.http import EXCEPTION_HANDLERS, SecurityHeaders
 from visitor.ids import new_id
 from visitor.keys import KeyRing
 from visitor.security import Authentication, Principal, guard
 from visitor.settings import Settings
 from visitor.sites.service import Sites
+from visitor.visits import store as visits_store
+from visitor.visits.models import OPEN, OnSite
 from visitor.web import routes as web_routes
 
 log = logging.getLogger(__name__)
@@ -56,6 +63,8 @@ class Node:
         self.badges = Badges(database, self.bus, keys, self.sites, self.credentials)
         self.escorts = Escorts(database, self.accounts)
         self.doors = Doors(database, self.bus, self.sites, keys, self.credentials.identifier, settings.data / "doors")
+        self.hall = Hall(database, keys, self.sites)
+        self.emergency = Emergency(database, self.sites, self.accounts, self.credentials, self._open_at)
         # Long-running parts: (start, stop), in order.
         self._parts: list[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]] = [
             (self.doors.start, self.doors.stop),
@@ -67,8 +76,12 @@ class Node:
         """What route handlers may ask for by parameter name."""
         return {
             "node": self, "settings": self.settings, "bus": self.bus, "sites": self.sites, "accounts": self.accounts,
-            "credentials": self.credentials, "doors": self.doors,
+            "credentials": self.credentials, "doors": self.doors, "hall": self.hall, "emergency": self.emergency,
         }
+
+    async def _open_at(self, site_id: UUID) -> list[OnSite]:
+        async with self.db.connection() as conn:
+            return await visits_store.on_site(conn, site_id, OPEN)
 
     async def start(self) -> None:
         await check_key_ring(self.db, self.keys)
@@ -152,6 +165,8 @@ def create_litestar(node: Node) -> Litestar:
             metrics.metrics,
             create_static_files_router("/static", [WEB / "static"], cache_control=None),
             *doors_routes.HANDLERS,
+            *hall_routes.HANDLERS,
+            *emergency_routes.HANDLERS,
             *web_routes.HANDLERS,
         ],
         dependencies={

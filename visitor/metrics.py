@@ -13,6 +13,13 @@ SCREEN_SECONDS = Histogram(
 PRINTS = Counter("visitor_badges_printed_total", "Print jobs by end", ["outcome"])
 PRINT_AGE = Gauge("visitor_print_queue_oldest_seconds", "Age of the oldest waiting print job")
 TAPS = Counter("visitor_door_taps_total", "Door taps by verdict", ["verdict"])
+TAP_SECONDS = Histogram(
+    "visitor_door_tap_seconds", "From a tap to its decision being on disk", buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1)
+)
+JOURNAL_WAITING = Gauge("visitor_door_journal_bytes", "Door events on this machine's disk that PostgreSQL does not have yet")
+BADGE_CHECKS = Counter("visitor_badge_checks_total", "Badge checks in the hall by verdict", ["verdict"])
+CHALLENGES = Counter("visitor_challenges_total", "Reports of people without a badge")
+INCIDENTS = Counter("visitor_incidents_total", "Incidents declared", ["kind"])
 LIST_AGE = Gauge("visitor_watchlist_age_seconds", "Age of the revision in force", ["list"])
 
 
