@@ -31,6 +31,7 @@ from watchlists.sources import (
     ofac_xml,
     ofsi_csv,
     opensanctions_csv,
+    people,
     un_xml,
 )
 from watchlists.sources.base import (
@@ -160,6 +161,9 @@ def _counted(form: Source[Document], document: Document) -> Iterator[Entry]:
     for entry in form.entries(document):
         if entry.id in seen:
             document.refuse(f"the id {entry.id!r} was used before in this list", line=report.line)
+            continue
+        if words := people.unscreenable(entry.names):
+            document.refuse(words, line=report.line)
             continue
         seen.add(entry.id)
         report.entries += 1

@@ -30,6 +30,7 @@ def read(document: Document) -> Iterator[Entry]:
     if document.encoding is None:
         document.encoding = mapping.file.encoding
     held: Entry | None = None
+    begins = 0
     for row in _rows(document, mapping):
         found = _entry(document, mapping, row)
         if found is None:
@@ -38,9 +39,11 @@ def read(document: Document) -> Iterator[Entry]:
             held = _joined(held, found)
             continue
         if held is not None:
+            document.report.line = begins
             yield held
-        held = found
+        held, begins = found, row.line
     if held is not None:
+        document.report.line = begins
         yield held
 
 

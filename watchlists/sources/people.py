@@ -6,7 +6,11 @@ import re
 import unicodedata
 from typing import Final, Literal
 
+from watchlists.normalize import fold
 from watchlists.records import Name, NameKind, Sex
+
+MAX_NAME: Final = 512
+"""Characters in a part of a name. The longest in the UN's and OFAC's lists has 49."""
 
 SUFFIXES: Final = {"JR": "Jr", "SR": "Sr", "II": "II", "III": "III", "IV": "IV", "V": "V", "2ND": "II", "3RD": "III", "4TH": "IV"}
 PARTICLES: Final = frozenset({
@@ -144,6 +148,19 @@ def height_cm(text: str, unit: HeightUnit = "auto") -> int | None:
     if centimeters is None or not 50 <= centimeters <= 260:
         raise ValueError("it is not a height")
     return round(centimeters)
+
+
+def unscreenable(names: tuple[Name, ...]) -> str:
+    """Why an entry of these names could not be screened for, in words; empty when it can.
+
+    An index refuses to be built over an entry that no comparison could ever find, so such a row is to be refused alone, with its line.
+    """
+    parts = [part for name in names for part in (name.family, name.given, name.middle)]
+    if any(len(part) > MAX_NAME for part in parts):
+        return f"a part of the name is longer than {MAX_NAME} characters"
+    if not any(fold(part) for part in parts):
+        return "the name is in no script that can be compared"
+    return ""
 
 
 def script_letters(text: str) -> bool:

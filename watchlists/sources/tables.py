@@ -102,7 +102,7 @@ def table(
         consumed += 1
         if not line.strip():
             continue
-        if found := re.fullmatch(r"sep=(.)", line.strip()):
+        if found := re.fullmatch(r"sep=(.)", line.strip("\r\n")):
             delimiter = delimiter or found[1]
             continue
         for candidate in (delimiter,) if delimiter else DELIMITERS:
@@ -159,11 +159,9 @@ def _check_header(
         if column in header:
             continue
         free = [name for name in header if name and name not in required and name not in optional]
-        close = difflib.get_close_matches(column, free, n=1, cutoff=0.5)
-        near = f"; the nearest there is {close[0]!r}" if close else ""
-        if not close and len(header) > 1:
-            shown = ", ".join(repr(name) for name in header[:8] if name)
-            near = f"; the columns there are {shown}" + (" …" if len(header) > 8 else "")
+        # Only a name near to a column's is shown: a file without a header has people in its first line.
+        close = difflib.get_close_matches(column, free, n=1, cutoff=0.6)
+        near = f"; the nearest there is {close[0]!r}" if close else f"; there are {len(header)} others: is this line the header?"
         raise document.fault(f"the column {column!r} is missing{near}", line=line, column=column)
     for column in set(required) | set(optional):
         if header.count(column) > 1:

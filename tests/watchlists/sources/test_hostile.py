@@ -1,0 +1,460 @@
+"""Whatever comes in: an entry that can be screened, or a SourceError that says where. No other exception, no name in a message."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import re
+import unicodedata
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from watchlists import sources
+from watchlists.errors import SourceError
+from watchlists.prepare import prepare_entry
+from watchlists.records import Address, Entry, Name
+from watchlists.sources import FORMATS, KINDS, Report, TooManyRefusedError, dates, entries_jsonl, opening, people, read
+
+MAPPING = {
+    "title": "t", "id": "entry_id", "name": {"family": "family_name", "given": "given_name"},
+    "birth_date": [{"column": "birth_date", "formats": ["YYYY-MM-DD"]}],
+    "sex": {"column": "sex"}, "height": {"column": "height"}, "eye_color": {"column": "eye_color"},
+}  # fmt: skip
+HEADERS = {
+    "barred-csv": "entry_id,family_name,given_name,birth_date,sex,height,eye_color,aliases,expires_on,reason,id_number\n",
+    "custody-csv": "entry_id,family_name,given_name,restriction,order_number,student_numbers,birth_date,expires_on\n",
+    "mapped-csv": "entry_id,family_name,given_name,birth_date,sex,height,eye_color\n",
+    "opensanctions-csv": "id,schema,name,aliases,birth_date,addresses\n",
+    "ofsi-csv": "Last Updated,x\nName 6,Name 1,Group Type,Group ID,Alias Type,Alias Quality,DOB,Name Non-Latin Script,Passport Number\n",
+}
+SAMPLES = {
+    "ofac-csv": '36,"DOE, John",individual,"SDGT",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,"DOB 1970; a.k.a. \'X Y\'; Passport A1234"\n',
+    "ofac-xml": "<sdnList><sdnEntry><uid>1</uid><lastName>A</lastName><sdnType>Individual</sdnType></sdnEntry></sdnList>",
+    "un-xml": "<CONSOLIDATED_LIST><INDIVIDUALS><INDIVIDUAL><DATAID>1</DATAID><FIRST_NAME>A B</FIRST_NAME><INDIVIDUAL_ALIAS>"
+    "<ALIAS_NAME>x (y); z</ALIAS_NAME></INDIVIDUAL_ALIAS></INDIVIDUAL></INDIVIDUALS><ENTITIES/></CONSOLIDATED_LIST>",
+    "nsopw-json": '{"offenders": [{"id": "1", "name": {"firstName": "A", "lastName": "B"}, "dob": "1970-01-01"}], "statusCode": 200}',
+    "entries-jsonl": '{"id": "1", "names": [{"family": "A"}], "birth_dates": ["1970~"]}\n',
+    **{name: header + "I-1,Doe,Jo,1970-01-01,M,5'11,BRO\n" for name, header in HEADERS.items()},
+}
+SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+HOSTILE_NAMES = (
+    "", " ", "\x07", "🙂", "𒀀𒀁", "\u202eevil", "x" * 10_000, "a\u0300" * 500, "ﷺ", "’", "O'", "-", "null", "=cmd()", "\ud7ff", "１２",
+)  # fmt: skip
+SPOILERS = [b'"', b",", b"\n", b"\x1a", b"\0", b"<", b"}", b"\xff", b"-0- "]
+
+
+def read_any(content: bytes, format: str) -> tuple[list[Entry], Report]:
+    report = Report(max_refused=1.0)
+    mapping = MAPPING if format == "mapped-csv" else None
+    got = list(read(io.BytesIO(content), format, name="f", report=report, kinds=KINDS, mapping=mapping, hash_id=str.lower))
+    return got, report
+
+
+def check(entries: list[Entry], report: Report) -> None:
+    """Every entry can be indexed, and every row is accounted for."""
+    for entry in entries:
+        prepare_entry(entry)
+        assert entry.names and entry.id
+    assert len({entry.id for entry in entries}) == len(entries) == report.entries
+
+
+def test_every_format_is_tried_here() -> None:
+    assert set(SAMPLES) == set(FORMATS)
+
+
+@pytest.mark.parametrize("format", SAMPLES)
+@SLOW
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused_but_nothing_else(format: str, data: st.DataObject) -> None:
+    content = bytearray(SAMPLES[format].encode() * data.draw(st.integers(1, 2)))
+    for _ in range(data.draw(st.integers(0, 4))):
+        at = data.draw(st.integers(0, len(content)))
+        end = data.draw(st.integers(at, min(len(content), at + 12)))
+        content[at:end] = data.draw(st.binary(max_size=6) | st.sampled_from(SPOILERS))
+    with contextlib.suppress(SourceError):
+        check(*read_any(bytes(content), format))
+
+
+@pytest.mark.parametrize("format", SAMPLES)
+@SLOW
+@given(content=st.binary(max_size=200))
+@example(b"PK\x03\x04")
+@example(b"PK\x05\x06" + b"\0" * 18)
+@example(b"\x1f\x8b\x08")
+@example(b"\xef\xbb\xbf")
+@example(b"\xff\xfe")
+@example(b"\xff\xfe\0\0")
+@example(b"\x1a")
+def test_bytes_that_mean_nothing_are_refused_or_hold_nothing(format: str, content: bytes) -> None:
+    with contextlib.suppress(SourceError):
+        check(*read_any(content, format))
+
+
+@pytest.mark.parametrize("format", SAMPLES)
+def test_a_file_cut_off_anywhere_is_refused_or_shorter_never_wrong(format: str) -> None:
+    whole, _ = read_any(SAMPLES[format].encode(), format)
+    content = SAMPLES[format].encode() * (2 if format in ("ofac-csv", "entries-jsonl") else 1)
+    refused = 0
+    for end in range(len(content) - 1):
+        try:
+            entries, report = read_any(content[:end], format)
+        except SourceError:
+            refused += 1
+        else:
+            # What is left of a table reads as a table: the last cell may be shorter, no entry may be another.
+            assert [e.id for e in entries] in ([], [e.id for e in whole]) or report.problems or format in HEADERS, end
+    assert refused > len(content) / 3
+
+
+cell_characters = st.characters(exclude_categories=("Cs",), exclude_characters='"\0\x1a\r\n')
+cells = st.text(alphabet=cell_characters, max_size=20) | st.sampled_from(HOSTILE_NAMES)
+
+
+@SLOW
+@given(rows=st.lists(st.tuples(cells, cells, cells, cells, cells), max_size=6))
+def test_any_cell_of_a_barred_list_becomes_an_entry_or_a_problem(rows: list[tuple[str, ...]]) -> None:
+    head = "entry_id,family_name,given_name,birth_date,aliases\n"
+    text = head + "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in rows)
+    entries, report = read_any(text.encode("utf-8"), "barred-csv")
+    check(entries, report)
+    blank = sum(not any(cell.strip() for cell in row) for row in rows)
+    assert report.rows == len(rows) - blank
+    assert report.entries + report.refused + report.set_aside.total() == report.rows
+
+
+@SLOW
+@given(rows=st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=4))
+def test_no_problem_repeats_what_a_cell_says(rows: list[tuple[str, ...]]) -> None:
+    secret = "Zylberschtein"
+    text = "entry_id,family_name,given_name,birth_date,sex,expires_on\n" + "".join(
+        f'{i},"{secret}","{a}","{secret}","{secret}{b}","{secret}"\n' for i, (a, b, _) in enumerate(rows)
+    )
+    _, report = read_any(text.encode("utf-8"), "barred-csv")
+    assert report.problems
+    assert not any(secret in str(problem) or secret in repr(problem) for problem in report.problems)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_names_are_refused_or_kept_clean(name: str) -> None:
+    quoted = name.replace('"', '""')
+    entries, report = read_any(f'entry_id,family_name,given_name\n1,"{quoted}",\n'.encode(), "barred-csv")
+    assert len(entries) + report.refused == 1
+    for entry in entries:
+        assert all(c.isprintable() for c in entry.names[0].family) and len(entry.names[0].family) <= people.MAX_NAME
+        assert unicodedata.is_normalized("NFC", entry.names[0].family)
+
+
+EDTF = re.compile(r"\d{4}(-\d\d(-\d\d)?)?~?(/\d{4}(-\d\d(-\d\d)?)?~?)?")
+PARSERS: list[Callable[[str], str]] = [dates.from_iso, dates.from_us, dates.from_us_any, dates.from_day_first, dates.from_words]
+datelike = st.text(alphabet="0123456789-/~ .TZ:JanFebDecicrto", max_size=28)
+
+
+@pytest.mark.parametrize("parse", PARSERS)
+@given(text=datelike | st.text(max_size=12) | st.dates().map(str))
+def test_a_date_is_edtf_or_a_value_error_that_does_not_repeat_it(parse: Callable[[str], str], text: str) -> None:
+    try:
+        value = parse(text)
+    except ValueError as error:
+        assert len(text.strip()) < 6 or text.strip() not in str(error)
+    else:
+        assert EDTF.fullmatch(value)
+        assert entries_jsonl.check_edtf(value, today=dates.date.max) == value
+
+
+@given(day=st.dates(min_value=dates.date(1850, 1, 1), max_value=dates.date(2020, 1, 1)))
+def test_one_day_is_read_the_same_however_it_is_written(day: dates.date) -> None:
+    iso = day.isoformat()
+    assert dates.from_iso(iso) == dates.from_iso(f"{iso}T00:00:00") == iso
+    assert dates.from_us(f"{day.month}/{day.day}/{day.year}") == iso
+    assert dates.from_day_first(f"{day.day:02}/{day.month:02}/{day.year}") == iso
+    assert dates.from_words(day.strftime("%d %b %Y")) == iso
+    assert dates.from_words("circa " + day.strftime("%d %b %Y")) == iso + "~"
+    for pattern, written in (("YYYYMMDD", "%Y%m%d"), ("MM/DD/YYYY", "%m/%d/%Y"), ("DD.MM.YYYY", "%d.%m.%Y"), ("DD MON YYYY", "%d %B %Y")):
+        assert dates.from_pattern(day.strftime(written), pattern) == iso
+    assert dates.from_pattern(f"{day.year}0000", "YYYYMMDD") == str(day.year)
+
+
+@given(text=st.text(max_size=30), order=st.sampled_from(["given-first", "family-first"]))
+@example("Jr., Jr., Jr.", "given-first")
+@example(",", "given-first")
+@example("de la", "given-first")
+@example("Jr", "family-first")
+def test_a_name_split_loses_no_letter(text: str, order: people.Order) -> None:
+    found = people.split_name(text, order=order)
+    letters = sorted(c for c in people.clean(text) if c.isalpha())
+    if found is None:
+        # Only a name whose every part fails the one test there is, a letter, is none.
+        assert not letters or all(people._bare(part) in people.SUFFIXES for part in re.split(r"[\s,]+", people.clean(text)) if part)
+        return
+    assert any(c.isalpha() for c in found.family)
+    kept = sorted(c for c in f"{found.family}{found.given}{found.middle}" if c.isalpha())
+    assert len(kept) <= len(letters)
+    if not found.suffix:
+        assert kept == letters
+
+
+@pytest.mark.parametrize(
+    ("written", "split"),
+    [
+        ("DE LA CRUZ, Juan Carlos, Jr.", ("DE LA CRUZ", "Juan", "Carlos", "Jr")),
+        ("SMITH JR, John", ("SMITH", "John", "", "Jr")),
+        ("Smith, Jr.", ("Smith", "", "", "Jr")),
+        ("Ludwig van Beethoven", ("van Beethoven", "Ludwig", "", "")),
+        ("Juan de la Cruz III", ("de la Cruz", "Juan", "", "III")),
+        ("Malcolm X V", ("V", "Malcolm", "X", "")),
+        ("Cher", ("Cher", "", "", "")),
+        ("欧阳娜娜", ("欧阳", "娜娜", "", "")),
+        ("김철수", ("김", "철수", "", "")),
+        ("  Ann \t Lee\n", ("Lee", "Ann", "", "")),
+    ],
+)
+def test_whole_names_are_split_as_their_lists_write_them(written: str, split: tuple[str, ...]) -> None:
+    found = people.split_name(written)
+    assert found is not None and (found.family, found.given, found.middle, found.suffix) == split
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "expected"),
+    [
+        ("5'11\"", "auto", 180), ("5’11”", "auto", 180), ("5-11", "auto", 180), ("5 ft 11 in", "auto", 180), ("511", "feet-inches", 180),
+        ("511", "auto", 180), ("71", "inches", 180), ("71 in", "auto", 180), ("180", "cm", 180), ("180 cm", "auto", 180),
+        ("6'", "auto", 183), ("000", "auto", None), ("", "auto", None), ("UNK", "cm", None),
+    ],
+)  # fmt: skip
+def test_heights_are_read_as_they_are_written(text: str, unit: people.HeightUnit, expected: int | None) -> None:
+    assert people.height_cm(text, unit) == expected
+
+
+@pytest.mark.parametrize("text", ["5'12\"", "9'11", "12", "180", "999", "tall", "-5", "5'11'' tall"])
+def test_what_is_no_height_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a height"):
+        people.height_cm(text, "auto")
+
+
+HEAD = "entry_id,family_name,given_name\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
+def test_the_encoding_of_a_table_is_found(encoding: str, lenient: Callable[..., Any]) -> None:
+    [entry], report = lenient((HEAD + "1,Peña,José\n").encode(encoding), "barred-csv")
+    assert entry.names == (Name("Peña", "José"),)
+    assert report.encoding == encoding
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        ("1,Peña,José\n".encode() + "2,Nuñez,Ana\n".encode("cp1252"), 3, "UTF-8 in one place"),
+        (b"1,A\n2,B\x81\n", 3, "neither UTF-8 nor Windows-1252"),
+        ("1,A,Peñ".encode()[:-1], 2, "ends inside a character"),
+        (b"1,A\0,B\n", 2, "NUL"),
+    ],
+)
+def test_a_wrong_encoding_is_told_with_its_line(content: bytes, line: int, words: str, lenient: Callable[..., Any]) -> None:
+    with pytest.raises(SourceError, match=words) as caught:
+        lenient(HEAD.encode() + content, "barred-csv")
+    assert caught.value.line == line
+
+
+def test_an_encoding_that_is_named_is_held_to(lenient: Callable[..., Any]) -> None:
+    data = (HEAD + "1,Łukasz,Žofia\n").encode("cp1250")
+    [entry], _ = lenient(data, "barred-csv", encoding="cp1250")
+    assert entry.names[0].family == "Łukasz"
+    with pytest.raises(SourceError, match="not utf-8"):
+        lenient(data, "barred-csv", encoding="utf-8")
+    with pytest.raises(SourceError, match="no encoding 'klingon'"):
+        lenient(data, "barred-csv", encoding="klingon")
+
+
+@given(text=st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0\ufeff"), min_size=1, max_size=80), size=st.integers(1, 7))
+def test_utf8_is_known_however_its_bytes_arrive(text: str, size: int) -> None:
+    class Drip(io.BytesIO):
+        def read(self, count: int | None = -1) -> bytes:
+            return super().read(min(size, count) if count and count > 0 else size)
+
+    assert opening.detect_encoding(Drip(b"head" + text.encode("utf-8")), "f") == "utf-8"
+
+
+@given(text=st.text(alphabet="abc,é\xa0ñÿ“”€\n", min_size=1, max_size=60), size=st.integers(1, 7))
+def test_windows_1252_is_known_or_refused_but_never_taken_for_utf8(text: str, size: int) -> None:
+    raw = b"head" + text.encode("cp1252")
+    with contextlib.suppress(UnicodeDecodeError):
+        raw.decode("utf-8")
+        return
+    with contextlib.suppress(SourceError):
+        assert opening.detect_encoding(io.BytesIO(raw), "f") == "cp1252"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found_by_the_header(delimiter: str, lenient: Callable[..., Any]) -> None:
+    text = (HEAD + '1,"Doe",Jo\n').replace(",", delimiter)
+    for lead in ("", "sep=" + delimiter + "\n", "\n\n"):
+        assert lenient(lead + text, "barred-csv")[0][0].names == (Name("Doe", "Jo"),)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_any_line_end_will_do_and_lines_are_counted(ends: str, lenient: Callable[..., Any]) -> None:
+    _, report = lenient(ends.join(["entry_id,family_name,given_name", '1,"Two\nlines",Jo', "2,,", "3,Roe,Al"]), "barred-csv")
+    assert report.entries == 2
+    assert [p.line for p in report.problems] == [4]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (HEAD + '1,"Doe,Jo\n', "ends inside a quoted value"),
+        (HEAD + '1,"Doe"x,Jo\n', "a quote is out of place"),
+        (HEAD + "1,Doe,Jo\n2,Ro", "cut off"),
+        (HEAD + '1,"' + "x\n" * 300 + '",Jo\n', "spans over"),
+        (HEAD + "1," + "x" * 200_000 + ",Jo\n", "longer than 131,072"),
+        ("entry_id,family_name,given_name,sex,sex\n", "there twice"),
+        ("\n\n", "no header"),
+        ("1,Doe,Jo\n2,Roe,Al\n", "'entry_id' is missing"),
+        ("x" * (opening.MAX_LINE + 2), "a line is longer"),
+    ],
+)
+def test_a_table_out_of_shape_is_refused(content: str, words: str, lenient: Callable[..., Any]) -> None:
+    with pytest.raises(SourceError, match=words) as caught:
+        lenient(content, "barred-csv")
+    assert caught.value.file == "list.csv"
+
+
+def test_rows_too_short_or_too_long_are_refused_one_by_one(lenient: Callable[..., Any]) -> None:
+    entries, report = lenient(HEAD + "1,Doe\n2,Roe,Al,x\n3,Poe,Di,,\n4,Noe\n", "barred-csv")
+    assert [e.id for e in entries] == ["3"], "empty cells too many, as Excel leaves them, are none"
+    assert [p.line for p in report.problems] == [2, 3, 5]
+
+
+def test_a_file_without_a_header_does_not_show_its_people(lenient: Callable[..., Any]) -> None:
+    with pytest.raises(SourceError, match="is this line the header") as caught:
+        lenient("1,Zylberschtein,Ottilie\n", "barred-csv")
+    assert "zylber" not in str(caught.value).lower()
+
+
+def test_an_empty_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is empty"):
+        list(read(io.BytesIO(), "barred-csv"))
+    with pytest.raises(SourceError, match="No such file") as caught:
+        list(read(tmp_path / "none.csv", "barred-csv"))
+    assert caught.value.file.endswith("none.csv")
+    with pytest.raises(SourceError, match="folder"):
+        list(read(tmp_path, "barred-csv"))
+
+
+def test_an_unknown_format_gets_the_nearest_right_one() -> None:
+    with pytest.raises(sources.UnknownFormatError, match="did you mean 'barred-csv'"):
+        read(io.BytesIO(b"x"), "bared-csv")
+    with pytest.raises(ValueError, match="kinds are"):
+        read(io.BytesIO(b"x"), "barred-csv", kinds={"ghost"})
+    with pytest.raises(TypeError, match="binary"):
+        list(read(io.StringIO("x"), "barred-csv"))  # type: ignore[arg-type]
+
+
+def test_an_upload_that_cannot_seek_is_read_all_the_same() -> None:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def seek(self, *_: Any) -> int:
+            raise OSError
+
+    assert len(list(read(Pipe((HEAD + "1,Doe,Jo\n").encode()), "barred-csv", name="upload.csv"))) == 1
+    with pytest.raises(SourceError, match=r"upload.csv: the file is larger than the 10 bytes"):
+        list(read(Pipe(b"x" * 11), "barred-csv", name="upload.csv", max_bytes=10))
+
+
+def zipped(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def test_compressed_files_are_bounded_by_what_is_in_them(lenient: Callable[..., Any]) -> None:
+    good = (HEAD + "1,Doe,Jo\n").encode()
+    bomb = b"x" * 5_000_000
+    for packed in (gzip.compress(good), zipped(**{"a.csv": good})):
+        assert len(lenient(packed, "barred-csv")[0]) == 1
+        with pytest.raises(SourceError, match=r"damaged or was cut off"):
+            lenient(packed[: len(packed) * 2 // 3], "barred-csv")
+    for packed in (gzip.compress(bomb), zipped(**{"a.csv": bomb})):
+        with pytest.raises(SourceError, match="unpacked, the file is larger"):
+            lenient(packed, "barred-csv", max_bytes=1_000_000)
+    with pytest.raises(SourceError, match="holds 2 files"):
+        lenient(zipped(**{"a.csv": good, "b.csv": good}), "barred-csv")
+    with pytest.raises(SourceError, match=r"no sdn.csv"):
+        lenient(zipped(**{"a.csv": good}), "ofac-csv")
+
+
+def test_when_too_many_rows_are_refused_the_list_is() -> None:
+    text = HEAD + "".join(f"{i},{'' if i < 3 else 'Doe'},\n" for i in range(100))
+    report = Report()
+    with pytest.raises(TooManyRefusedError, match=r"3 of 100 rows were refused, over the 1\.0% allowed") as caught:
+        list(read(io.BytesIO(text.encode()), "barred-csv", name="f", report=report))
+    assert "f:2:family_name" in str(caught.value)
+    assert len(list(read(io.BytesIO(text.encode()), "barred-csv", report=Report(max_refused=0.05)))) == 97
+
+
+def test_problems_past_the_thousandth_are_counted_only(lenient: Callable[..., Any]) -> None:
+    _, report = lenient(HEAD + "".join(f"{i},,\n" for i in range(3000)), "barred-csv")
+    assert report.refused == 3000 and len(report.problems) == 1000
+
+
+letters = st.text(alphabet=st.characters(categories=("L",), max_codepoint=0x4FF), min_size=1, max_size=8)
+kinds = st.sampled_from(["primary", "alias", "weak"])
+some_names = st.builds(Name, letters, letters | st.just(""), letters | st.just(""), st.sampled_from(["", "Jr"]), kinds)
+some_entries = st.builds(
+    Entry,
+    id=st.text(alphabet=st.characters(categories=("L", "N")), min_size=1, max_size=8),
+    names=st.lists(some_names, min_size=1, max_size=3).map(tuple),
+    birth_dates=st.lists(st.sampled_from(["1970", "1970~", "1970-03", "1970-03-02", "1970/1975", "1960~/1961~"]), max_size=2).map(tuple),
+    sex=st.sampled_from(["M", "F", "X", None]),
+    addresses=st.lists(st.builds(Address, letters, letters), max_size=2).map(tuple),
+    fields=st.dictionaries(letters, letters, max_size=2),
+)
+
+
+@SLOW
+@given(entries=st.lists(some_entries, max_size=5, unique_by=lambda e: e.id))
+def test_our_own_entries_come_back_as_they_were_written(entries: list[Entry]) -> None:
+    buffer = io.BytesIO()
+    assert entries_jsonl.write(entries, buffer) == len(entries)
+    if entries:
+        assert list(read(buffer, "entries-jsonl")) == entries
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "words"),
+    [
+        ('{"id": 1, "names": []}', "id", "Expected `str`"),
+        ('{"id": "1"}', "", "missing required field `names`"),
+        ('{"id": "1", "names": [{"family": "A", "kind": "bad"}]}', "names[0].kind", "not allowed"),
+        ('{"id": "1", "names": [{"familly": "A"}]}', "names[0]", "family"),
+        ('{"id": "1", "names": [{"family": "A"}], "birthdates": []}', "", "did you mean 'birth_dates'"),
+        ('{"id": " ", "names": [{"family": "A"}]}', "id", "no id"),
+        ('{"id": "1", "names": [{"family": "12"}]}', "names", "no name"),
+        ("[]", "", "Expected `object`"),
+        ("{", "", "no JSON object"),
+    ],
+)
+def test_lines_that_are_no_entry_are_refused_with_their_place(line: str, column: str, words: str, lenient: Callable[..., Any]) -> None:
+    good = json.dumps({"id": "ok", "names": [{"family": "Doe"}]})
+    entries, report = lenient(f"{good}\n\n{line}\n", "entries-jsonl")
+    assert [e.id for e in entries] == ["ok"]
+    [problem] = report.problems
+    assert problem.line == 3 and str(problem.column or "") == column and words in str(problem)
+
+
+def test_a_birth_date_of_our_own_format_is_checked_too(lenient: Callable[..., Any]) -> None:
+    text = '{"id": "1", "names": [{"family": "A"}], "birth_dates": ["1970-02-30", "1970-02", "2970", "1975/1970", "soon"]}\n'
+    [entry], report = lenient(text, "entries-jsonl")
+    assert entry.birth_dates == ("1970-02",) and report.dropped_values == 4
