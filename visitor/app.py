@@ -44,6 +44,7 @@ from visitor.sites.service import Sites
 from visitor.visits import store as visits_store
 from visitor.visits.models import OPEN, OnSite
 from visitor.web import routes as web_routes
+from visitor.web import templating
 
 log = logging.getLogger(__name__)
 WEB = Path(__file__).parent / "web"
@@ -52,8 +53,11 @@ WEB = Path(__file__).parent / "web"
 class Node:
     """A running node: its services by name, started left to right and stopped in reverse."""
 
-    def __init__(self, settings: Settings, database: db.Database, keys: KeyRing) -> None:
+    def __init__(self, settings: Settings, database: db.Database, keys: KeyRing, *, hardware: bool = True, bench: Any = None) -> None:
+        """`hardware=False` for a command's short-lived node: it drives no printer, door or reader. `bench` is the demo's."""
         self.settings = settings
+        self.hardware = hardware
+        self.bench = bench
         self.db = database
         self.keys = keys
         self.bus = EventBus(database)
@@ -123,10 +127,12 @@ async def check_key_ring(database: db.Database, keys: KeyRing) -> None:
 
 
 @asynccontextmanager
-async def running_node(settings: Settings, app_url: str, keys: KeyRing) -> AsyncIterator[Node]:
+async def running_node(
+    settings: Settings, app_url: str, keys: KeyRing, *, hardware: bool = True, bench: Any = None
+) -> AsyncIterator[Node]:
     """A started node on a migrated database."""
     database = await db.Database.connect(app_url, origin=secrets.token_hex(6))
-    node = Node(settings, database, keys)
+    node = Node(settings, database, keys, hardware=hardware, bench=bench)
     try:
         await node.start()
         yield node
@@ -168,6 +174,7 @@ def create_litestar(node: Node) -> Litestar:
             *hall_routes.HANDLERS,
             *emergency_routes.HANDLERS,
             *web_routes.HANDLERS,
+            *(node.bench.handlers() if node.bench is not None else ()),
         ],
         dependencies={
             "principal": Provide(_principal, sync_to_thread=False),
@@ -179,7 +186,7 @@ def create_litestar(node: Node) -> Litestar:
             DefineMiddleware(Authentication, authenticator=node.accounts),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
-        template_config=TemplateConfig(directory=WEB / "templates", engine=JinjaTemplateEngine),
+        template_config=TemplateConfig(directory=WEB / "templates", engine=JinjaTemplateEngine, engine_callback=templating.install),
         openapi_config=OpenAPIConfig(
             # JSON only: the stock viewers load scripts from elsewhere.
             title="Visitor", version="1", path="/schema", render_plugins=[JsonRenderPlugin()],

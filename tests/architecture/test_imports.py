@@ -71,7 +71,8 @@ def test_a_library_knows_neither_the_others_nor_the_service() -> None:
 def test_each_driver_has_one_importer() -> None:
     def breach(file: str, module: str) -> bool:
         home = DRIVERS.get(module.split(".")[0])
-        return home is not None and not file.startswith(home)
+        # The shipped fakes stand on the other side of the wire, where the same driver draws or plays what is read.
+        return home is not None and not file.startswith((home, "readers/testing/", "printers/testing/"))
 
     assert _breaches(_files(*LIBRARIES, "visitor"), breach) == []
 

@@ -226,6 +226,10 @@ class Accounts:
         )
         return token
 
+    async def revoke_tokens(self, tx: db.Tx, name: str) -> None:
+        """End the machine tokens of that name."""
+        await store.queries.revoke_tokens_named(tx.conn, name=name, now=datetime.now(UTC))
+
     # ── staff and officers ───────────────────────────────────────────────────────────────────────────────
 
     async def staff(self, site_id: UUID | None = None) -> list[Staff]:

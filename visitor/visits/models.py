@@ -38,18 +38,6 @@ FOLLOWS: dict[Status, frozenset[Status]] = {
 Source = Literal["barcode", "card", "camera", "serial"]
 Language = Literal["en", "es"]
 
-# Why a visit is held, in words for the desk. Codes are stable; policies and screening give them.
-HELD: dict[str, str] = {
-    "possible-match": "Possible match on a list. Decide it first.",
-    "screening-unavailable": "This visitor could not be screened. Check the lists, or decide yourself with a reason.",
-    "no-document": "No ID was scanned. Check who this is.",
-    "document-expired": "The ID has expired.",
-    "document-doubtful": "The ID could not be read without doubt. Compare it with the person.",
-    "under-age": "The visitor is under age.",
-    "needs-staff": "This purpose is always decided by the front office.",
-    "incident": "An incident is declared at this school.",
-}
-
 
 class UnreadableScan(BadInput):
     type = "unreadable-scan"

@@ -71,7 +71,7 @@ async def list_visits(
         if unknown:
             raise BadInput(f"There is no such status. Known: {', '.join(FOLLOWS)}.")
         statuses = status.split(",")  # type: ignore[assignment]
-    found = await visits.list(principal, site, statuses, before, limit)
+    found = await visits.listed(principal, site, statuses, before, limit)
     return {"visits": [msgspec.to_builtins(await views.desk(v)) for v in found]}
 
 

@@ -82,10 +82,10 @@ class Visits:
         document = await self._document(asked, station.id)
         photo_source = asked.photo if asked.photo is not None else (document.photo if document else None)
         photo = await clean(photo_source) if photo_source else None
-        facts = facts_of(document)
+        facts = self._people.hashed(facts_of(document))
         identity = self._people.identity(facts)
         for _ in range(5):
-            verdict = await self._screening.screen(subject_of(facts), identity.key)
+            verdict = await self._screening.screen(subject_of(facts), identity)
             try:
                 async with self._db.transaction() as tx:
                     outcome = await self._write(
@@ -120,10 +120,12 @@ class Visits:
         existing = await store.queries.open_visit_of(tx.conn, site_id=site_id, person_id=person.id)
         if existing is not None:
             raise models.AlreadyOnSite("This person is checked in already. Ask the front office.", visit_id=str(existing["id"]))
-        site = self._sites.site(site_id)
-        decision = policy.decide(purpose, verdict, policy.DocumentFacts.of(document), self._sites.state(site_id).state, now, site.zone_info)
+        zone = self._sites.site(site_id).zone_info
+        known = not identity.weak and person.first_seen < now
+        state = self._sites.state(site_id).state
+        decision = policy.decide(purpose, verdict, policy.DocumentFacts.of(document), state, now, zone, known=known)
         held = decision if isinstance(decision, policy.Held) else None
-        plan = policy.plan(purpose, now, site.zone_info)
+        plan = policy.plan(purpose, now, zone, known=known)
         visit = Visit(
             site_id=site_id, id=visit_id, person_id=person.id, station_id=station.id, host_id=asked.host_id, purpose=purpose.key,
             policy_id=purposes.id, status="held", held_reason=held.reason if held else "", document=models.document_facts(document),
@@ -139,7 +141,7 @@ class Visits:
             purpose=purpose.key, policy=purposes.version, document=visit.document["kind"], held=visit.held_reason,
         )
         if held is None and visit.status == "held":
-            visit = await self._admit(tx, visit, "policy", "cleared by policy")
+            visit = await self._admit(tx, visit, "system", "cleared by policy")
         tx.notify("visits", site_id, visit_id)
         return Outcome(visit, facts.given_name or "")
 
@@ -155,15 +157,27 @@ class Visits:
             escort_required=visit.escort_required, valid_until=visit.valid_until, now=now, actor=actor, reason=reason,
         )
         station = self._sites.station(visit.station_id)
-        badge = await self._badges.issue(tx, site_id=visit.site_id, visit_id=visit.id, station=station, expires_at=visit.valid_until)
+        badge = await self._badges.issue(
+            tx, site_id=visit.site_id, visit_id=visit.id, station=station, expires_at=visit.valid_until, actor=actor
+        )
         await self._credentials.issue_for_visit(
             tx, site_id=visit.site_id, visit_id=visit.id, badge_id=badge.id, zones=visit.zones, valid_until=visit.valid_until,
-            escorted=visit.escort_required, state="pending" if visit.escort_required else "active", issued_by=actor,
+            escorted=visit.escort_required, issued_by=actor,
         )
         if visit.escort_required:
-            await self._escorts.ask(tx, visit.site_id, visit.id, visit.host_id)
-        await audit.record(tx, visit.site_id, actor if ":" in actor else "system", "visit.approved", visit.id, status=status)
+            await self._escorts.ask(tx, visit.site_id, visit.id, await self._host_who_may_escort(tx, visit), actor=actor)
+        await audit.record(tx, visit.site_id, actor, "visit.approved", visit.id, status=status)
         return visit
+
+    async def _host_who_may_escort(self, tx: db.Tx, visit: Visit) -> UUID | None:
+        """The host is asked first; a host who may not escort leaves it to anyone who may."""
+        if visit.host_id is None:
+            return None
+        try:
+            host = await self._accounts.staff_member(visit.host_id, tx.conn)
+        except NotFound:
+            return None
+        return host.id if host.may_escort and host.site_id == visit.site_id else None
 
     async def _document(self, asked: CheckIn, station_id: UUID) -> readers.IdDocument | None:
         if (asked.scan is None) == (asked.document is None):
@@ -275,9 +289,9 @@ class Visits:
         """End a visit: badge void, credential and escort ended, in this transaction."""
         now = datetime.now(UTC)
         await store.queries.finish(tx.conn, site_id=visit.site_id, id=visit.id, status=status, now=now, actor=actor)
-        await self._badges.void(tx, visit.site_id, visit.id, status)
-        await self._credentials.end(tx, visit.site_id, visit.id, status)
-        await self._escorts.end(tx, visit.site_id, visit.id)
+        await self._badges.void(tx, visit.site_id, visit.id, status, actor=actor)
+        await self._credentials.end(tx, visit.site_id, visit.id, status, actor=actor)
+        await self._escorts.end(tx, visit.site_id, visit.id, actor=actor)
         await audit.record(tx, visit.site_id, actor, f"visit.{status}", visit.id)
         tx.notify("visits", visit.site_id, visit.id)
         return msgspec.structs.replace(visit, status=status, ended_at=now, ended_by=actor)
@@ -288,10 +302,10 @@ class Visits:
             visit = await self._locked(tx, principal, visit_id, None, "hall", "desk", "admin")
             if visit.status != "awaiting_escort":
                 raise models.WrongState("This visitor does not wait for an escort.")
-            await self._escorts.accept(tx, visit.site_id, visit.id, staff_id)
+            await self._escorts.accept(tx, visit.site_id, visit.id, staff_id, actor=principal.actor)
             await store.queries.set_status(tx.conn, site_id=visit.site_id, id=visit.id, status="on_site")
-            await self._credentials.activate(tx, visit.site_id, visit.id)
-            await audit.record(tx, visit.site_id, principal.actor, "escort.accepted", visit.id, staff=str(staff_id))
+            await self._credentials.activate(tx, visit.site_id, visit.id, actor=principal.actor)
+            await audit.record(tx, visit.site_id, principal.actor, "visit.escorted", visit.id, staff=staff_id)
             tx.notify("visits", visit.site_id, visit.id)
         return msgspec.structs.replace(visit, status="on_site")
 
@@ -332,7 +346,7 @@ class Visits:
             return
         person = await self._people.person(visit.site_id, visit.person_id)
         facts = await self._people.facts(person)
-        verdict = await self._screening.screen(subject_of(facts), person.identity_key)
+        verdict = await self._screening.screen(subject_of(facts), person.identity)
         if isinstance(verdict, Unavailable):
             return
         async with self._db.transaction() as tx:
@@ -376,7 +390,7 @@ class Visits:
         principal.require(visit.site_id, *roles)  # type: ignore[arg-type]
         return visit
 
-    async def list(
+    async def listed(
         self, principal: Principal, site_id: UUID | None, statuses: list[Status] | None, before: datetime | None = None, limit: int = 200
     ) -> list[Visit]:
         if site_id is not None:

@@ -12,6 +12,7 @@ from visitor.accounts.service import Accounts
 from visitor.badges.service import Badges
 from visitor.errors import NotFound
 from visitor.people.service import People
+from visitor.policies.policy import SENTENCES
 from visitor.screening.service import Screening
 from visitor.security import Principal
 from visitor.sites.service import Sites
@@ -110,7 +111,7 @@ class Views:
         return DeskView(
             id=visit.id, status=visit.status, message=models.message(visit.status, person.given_name, language),
             reason=visit.held_reason,
-            reason_text=models.HELD.get(visit.held_reason, ""), site_id=visit.site_id, station_id=visit.station_id,
+            reason_text=SENTENCES.get(visit.held_reason, ""), site_id=visit.site_id, station_id=visit.station_id,
             visitor=VisitorView(
                 id=person.id, name=f"{person.given_name} {person.family_name}".strip(), family_name=person.family_name,
                 given_name=person.given_name, birth_date=secrets.birth_date.isoformat() if secrets.birth_date else None,
@@ -126,7 +127,7 @@ class Views:
 
     async def _badge(self, visit: Visit) -> BadgeView | None:
         badge = await self._badges.live(visit.site_id, visit.id)
-        return badge and BadgeView(badge.id, self._badges.token(badge), badge.number, badge.status)
+        return None if badge is None else BadgeView(badge.id, self._badges.token(badge), badge.number, badge.status)
 
     async def _screened(self, visit: Visit) -> ScreeningView | None:
         try:
