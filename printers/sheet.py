@@ -210,6 +210,7 @@ class Sheet:
             raise MediaTooSmall(f"the badge needs {over} mm more than {self.media.name} has")
         dots = self._canvas.crop((0, 0, self.media.width, length)).convert("1", dither=Image.Dither.NONE)
         dots.info["dpi"] = (self.media.dpi, self.media.dpi)
+        dots.info["die_cut"] = self.media.length is not None
         return dots
 
     # --- lines of text

@@ -15,12 +15,15 @@ CLEAR = b"~JA"
 
 
 def encode(image: Image.Image) -> bytes:
-    """The badge as one label: width, length and one graphic field. A badge's words are dots, never ^FD text."""
-    graphic: str = ZebrafyImage(image, format="Z64", complete_zpl=False).to_zpl()
-    head = f"^XA^PON^LH0,0^PW{image.width}^LL{image.height}^MNN^FO0,0"
-    if image.info.get("die_cut"):
-        head = head.replace("^MNN", "^MNY")
-    return f"{head}{graphic.strip()}^FS^PQ1,0,1,Y^XZ\n".encode("ascii")
+    """The badge as one label: width, length and one graphic field, compressed and in base64.
+
+    A badge's words are dots and never ^FD text, and base64 knows neither ^ nor ~: nothing in it can be a command.
+    """
+    graphic: str = ZebrafyImage(image, format="Z64", dither=False, complete_zpl=False).to_zpl()
+    # ^MN: whether the printer looks for gaps between labels or takes the length given (a roll without gaps).
+    tracking = "Y" if image.info.get("die_cut") else "N"
+    head = f"^XA^MN{tracking}^PON^LH0,0^PW{image.width}^LL{image.height}"
+    return f"{head}{graphic.strip()}^PQ1,0,1,Y^XZ\n".encode("ascii")
 
 
 def lines(answer: bytes) -> list[list[str]] | None:
