@@ -48,6 +48,16 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/visits/{visit_id}/remove"): DESK,
     ("POST", "/api/v1/visits/{visit_id}/escort/accept"): STAFF,
     ("POST", "/api/v1/visits/{visit_id}/check-out"): STATION,
+    # ── badges and printers ──────────────────────────────────────────────────────────────────────────────────
+    ("GET", "/api/v1/visits/{visit_id}/badge.png"): DESK,
+    ("POST", "/api/v1/visits/{visit_id}/badge/reprint"): DESK,
+    ("GET", "/api/v1/sites/{site_id}/printers"): DESK,
+    ("GET", "/api/v1/sites/{site_id}/print-jobs"): DESK,
+    ("POST", "/api/v1/printers/{printer_id}/hold"): DESK,
+    ("POST", "/api/v1/printers/{printer_id}/resume"): DESK,
+    ("POST", "/api/v1/printers/{printer_id}/use"): DESK,
+    ("POST", "/api/v1/print-jobs/{job_id}/settle"): DESK,
+    ("POST", "/api/v1/print-jobs/{job_id}/cancel"): DESK,
     # ── doors ────────────────────────────────────────────────────────────────────────────────────────────────
     ("POST", "/api/v1/doors/{door_id}/taps"): DOORS,
     ("GET", "/api/v1/doors"): EVERY_ROLE,

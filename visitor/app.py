@@ -25,7 +25,9 @@ from litestar.types import ASGIApp
 
 from visitor import db, metrics
 from visitor.accounts.service import Accounts
+from visitor.badges import routes as badges_routes
 from visitor.badges.service import Badges
+from visitor.badges.worker import PrintWorker
 from visitor.credentials.service import Credentials
 from visitor.doors import routes as doors_routes
 from visitor.doors.service import Doors
@@ -35,6 +37,7 @@ from visitor.escorts.service import Escorts
 from visitor.events import EventBus
 from visitor.hall import routes as hall_routes
 from visitor.hall.service import Hall
+from visitor.hardware import transport_for
 from visitor.http import EXCEPTION_HANDLERS, SecurityHeaders
 from visitor.ids import new_id
 from visitor.keys import KeyRing
@@ -65,6 +68,7 @@ class Node:
         self.accounts = Accounts(database, settings.limits.sign_in_per_minute)
         self.credentials = Credentials(database, keys)
         self.badges = Badges(database, self.bus, keys, self.sites, self.credentials)
+        self.printing = PrintWorker(database, self.bus, self.sites, self.badges.produce, transport_for)
         self.escorts = Escorts(database, self.accounts)
         self.doors = Doors(database, self.bus, self.sites, keys, self.credentials.identifier, settings.data / "doors")
         self.hall = Hall(database, keys, self.sites)
@@ -72,15 +76,19 @@ class Node:
         # Long-running parts: (start, stop), in order.
         self._parts: list[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]] = [
             (self.doors.start, self.doors.stop),
+            (self.badges.look, self.badges.close),
         ]
+        if hardware:
+            self._parts.append((self.printing.start, self.printing.stop))
         # Anything with a problem says so here: name → a sentence for a person; served by /health.
-        self.degraded: dict[str, Callable[[], str]] = {"doors": self.doors.trouble}
+        self.degraded: dict[str, Callable[[], str]] = {"doors": self.doors.trouble, "printers": self.badges.degraded}
 
     def services(self) -> dict[str, Any]:
         """What route handlers may ask for by parameter name."""
         return {
             "node": self, "settings": self.settings, "bus": self.bus, "sites": self.sites, "accounts": self.accounts,
-            "credentials": self.credentials, "doors": self.doors, "hall": self.hall, "emergency": self.emergency,
+            "credentials": self.credentials, "badges": self.badges, "escorts": self.escorts,
+            "doors": self.doors, "hall": self.hall, "emergency": self.emergency,
         }
 
     async def _open_at(self, site_id: UUID) -> list[OnSite]:
@@ -170,6 +178,7 @@ def create_litestar(node: Node) -> Litestar:
             health,
             metrics.metrics,
             create_static_files_router("/static", [WEB / "static"], cache_control=None),
+            *badges_routes.HANDLERS,
             *doors_routes.HANDLERS,
             *hall_routes.HANDLERS,
             *emergency_routes.HANDLERS,

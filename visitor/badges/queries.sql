@@ -151,6 +151,9 @@ set condition = excluded.condition, problem = excluded.problem, paper = excluded
 where (print_lines.condition, print_lines.problem, print_lines.paper) is distinct from (excluded.condition, excluded.problem, excluded.paper)
 returning printer_id;
 
+-- name: site_of_printer$
+select site_id from printers where id = :printer_id;
+
 -- name: lines
 select p.id as printer_id, l.hold_reason, coalesce(l.condition, 'idle') as condition, coalesce(l.problem, '') as problem,
   coalesce(l.paper, 'unknown') as paper,

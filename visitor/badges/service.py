@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-import msgspec
-
 from printers import Condition, Job, Paper, PrinterError, PrinterState, State
 from visitor import audit, db, metrics
 from visitor.badges import store
@@ -338,10 +336,10 @@ class Badges:
 
     async def _on_event(self, event: db.Event) -> None:
         if event.topic in ("printers", "sync"):
-            await self._look()
+            await self.look()
 
-    async def _look(self) -> None:
-        """Remember which printers are in trouble: /health must not ask the database."""
+    async def look(self) -> None:
+        """Remember which printers are in trouble, now and at every change: /health must not ask the database."""
         async with self._db.connection() as conn:
             lines = await store.lines(conn, None)
         troubles = {}
@@ -373,9 +371,3 @@ def _info(
         condition=state.condition.value if attended else "unattended", problem=problem, paper=line.paper, waiting=line.waiting,
         doubtful=list(doubtful), fallback_id=second if state.fallback else None, fallback=state.fallback,
     )
-
-
-def to_api(info: PrinterInfo) -> dict[str, object]:
-    """A printer's state as the API gives it."""
-    built: dict[str, object] = msgspec.to_builtins(info)
-    return built

@@ -205,6 +205,11 @@ async def lines(conn: db.Connection, site_id: UUID | None) -> list[LineRow]:
     return await db.each(_q.lines(conn, site_id=site_id), LineRow)
 
 
+async def site_of_printer(conn: db.Connection, printer_id: UUID) -> UUID | None:
+    found: UUID | None = await _q.site_of_printer(conn, printer_id=printer_id)
+    return found
+
+
 async def try_lock(conn: db.Connection) -> bool:
     """Become the process that prints, for as long as this connection lives."""
     return bool(await _q.try_lock(conn, lock=PRINTING_LOCK))
