@@ -5,7 +5,9 @@ from __future__ import annotations
 from .normalize import name_tokens
 from .records import Explanation, Match, Reason
 from .reference import level
-from .score import CUT, EDIT1, EDIT1_ALIKE, EDIT2, EXACT, INITIAL, NICKNAME, VARIANT
+from .score import CUT, EDIT1, EDIT1_ALIKE, EDIT2, EXACT, LEVELS, NICKNAME, VARIANT
+
+INITIAL = LEVELS  # one letter against a name
 
 _HOW = {
     EXACT: ("is the same as", "es igual a"),

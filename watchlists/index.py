@@ -3,37 +3,111 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 
-from . import score
+from . import compiled, score
 from .errors import CapacityError, EntryError, IndexFileError
-from .prepare import Partial, PreparedEntry, Row, prepare_entry
+from .prepare import PreparedEntry, prepare_entry, revision_of
 from .records import Entry, Name, Subject
-from .reference import Raw, ReferenceIndex
+from .reference import ReferenceIndex
 
-MAGIC = b"WLINDEX\0"
-VERSION = 1
+REFERENCE_VERSION = 1
 REFERENCE_LIMIT = 20_000  # names the plain-Python scorer still answers in about a second
+
+# (entry, row, total, parts in the order of reference.FIELDS), eighths of a bit
+RawMatch = tuple[int, int, int, tuple[int, ...]]
+# (entry, first surname, second, given, middle, day bucket, first year, last year, month)
+RowFacts = tuple[int, str, str, str, str, int, int, int, int]
+
+
+class _Core(Protocol):
+    """What both implementations answer."""
+
+    entries: int
+    rows: int
+    revision: bytes
+
+    def screen(self, subject: Subject, threshold: int) -> list[RawMatch]: ...
+    def screen_many(self, subjects: list[Subject], threshold: int) -> list[list[RawMatch]]: ...
+    def entry_id(self, entry: int) -> str: ...
+    def entry_digest(self, entry: int) -> bytes: ...
+    def row(self, row: int) -> RowFacts: ...
+    def file(self) -> list[bytes | memoryview]: ...
+
+
+class _Compiled:
+    """The kernel's image."""
+
+    def __init__(self, image: Any) -> None:
+        self.image = image
+        info = image.info()
+        self.entries: int = info["entries"]
+        self.rows: int = info["rows"]
+        self.revision: bytes = info["revision"]
+        self.screen = image.screen
+        self.screen_many = image.screen_many
+        self.entry_id = image.entry_id
+        self.entry_digest = image.entry_digest
+        self.row = image.row
+
+    def file(self) -> list[bytes | memoryview]:
+        return [self.image.bytes()]
+
+
+class _Reference:
+    """The plain-Python scorer over prepared entries."""
+
+    def __init__(self, prepared: list[PreparedEntry]) -> None:
+        self.index = ReferenceIndex(prepared)
+        self.entries = len(prepared)
+        self.rows = len(self.index.rows)
+        self.revision = revision_of(one.digest for one in prepared)
+
+    def screen(self, subject: Subject, threshold: int) -> list[RawMatch]:
+        return [(raw.entry, raw.row, raw.total, raw.parts) for raw in self.index.screen(subject, threshold)]
+
+    def screen_many(self, subjects: list[Subject], threshold: int) -> list[list[RawMatch]]:
+        return [self.screen(subject, threshold) for subject in subjects]
+
+    def entry_id(self, entry: int) -> str:
+        return self.index.entries[entry].id
+
+    def entry_digest(self, entry: int) -> bytes:
+        return self.index.entries[entry].digest[:8]
+
+    def row(self, row: int) -> RowFacts:
+        entry, found = self.index.rows[row]
+        first, last, month = found.partial or (0, 0, 0)
+        return entry, found.s1, found.s2, found.g1, found.g2, found.bucket, first, last, month
+
+    def file(self) -> list[bytes | memoryview]:
+        body = msgspec.msgpack.encode(self.index.entries)
+        head = compiled.MAGIC + REFERENCE_VERSION.to_bytes(4, "little") + len(body).to_bytes(8, "little")
+        return [head, hashlib.blake2b(body, digest_size=16).digest(), body]
 
 
 class Index:
     """One registry's entries as they are compared. Immutable; safe to use from several threads."""
 
-    def __init__(self, core: ReferenceIndex, revision: str) -> None:
+    def __init__(self, core: _Core) -> None:
         self._core = core
-        self.revision = revision
+        self.revision = core.revision.hex()
 
     @classmethod
-    def build(cls, entries: Iterable[Entry]) -> Index:
-        """Make an index of `entries`.
+    def build(cls, entries: Iterable[Entry], *, reference: bool = False) -> Index:
+        """Make an index of `entries`; with `reference`, or without the compiled kernel, for the plain-Python scorer.
 
         Raises EntryError for an entry without id or name, an impossible birth date or an id that came before, and
-        CapacityError for a list too large for the plain-Python scorer where there is no compiled kernel.
+        CapacityError for a list too large for the plain-Python scorer.
         """
+        if compiled.available() and not reference:
+            return cls(_Compiled(compiled.build(entries)))
         prepared: list[PreparedEntry] = []
         seen: set[str] = set()
         rows = 0
@@ -44,26 +118,21 @@ class Index:
             one = prepare_entry(entry)
             rows += len(one.rows)
             if rows > REFERENCE_LIMIT:
-                raise CapacityError(f"more than {REFERENCE_LIMIT} names, and the compiled kernel is not installed")
+                raise CapacityError(
+                    f"more than {REFERENCE_LIMIT} names for the plain-Python scorer; install a C compiler and reinstall for the kernel"
+                )
             prepared.append(one)
-        return cls._of(prepared)
-
-    @classmethod
-    def _of(cls, prepared: list[PreparedEntry]) -> Index:
-        digest = hashlib.blake2b(digest_size=16)
-        for one in sorted(prepared, key=lambda p: p.id):
-            digest.update(one.id.encode() + b"\0" + one.digest)
-        return cls(ReferenceIndex(prepared), digest.hexdigest())
+        return cls(_Reference(prepared))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the index to `path` (mode 0600: it holds names), in one step: readers see the old file or the new."""
-        body = msgspec.msgpack.encode(self._core.entries)
-        head = MAGIC + VERSION.to_bytes(4, "little") + len(body).to_bytes(8, "little")
+        """Write the index to `path` (mode 0600: it holds names), in one step: readers see the old file or the new,
+        and those who have the old one mapped keep it."""
         target = Path(path)
         partial = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(head + hashlib.blake2b(body, digest_size=16).digest() + body)
+                for piece in self._core.file():
+                    file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(target)
@@ -72,72 +141,85 @@ class Index:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Index:
-        """Open a saved index. Raises IndexFileError for a file that is damaged, cut short or of another version."""
+        """Map a saved index; processes that open the same file share its memory.
+
+        Raises IndexFileError for a file that is damaged, cut short or of another version. Replace an index file by
+        `save` or a rename, never by writing into it while it is mapped.
+        """
         name = os.fspath(path)
         try:
-            data = Path(path).read_bytes()
+            with Path(path).open("rb") as file:
+                head = file.read(12)
+                if head[:8] != compiled.MAGIC or len(head) < 12:
+                    raise IndexFileError("is not an index", file=name)
+                version = int.from_bytes(head[8:12], "little")
+                if version == REFERENCE_VERSION:
+                    return cls(_Reference(_read_reference(head + file.read(), name)))
+                if version != compiled.VERSION:
+                    known = f"{REFERENCE_VERSION} and {compiled.VERSION}"
+                    raise IndexFileError(f"is of version {version}, this program reads {known}; build it again", file=name)
+                if not compiled.available():
+                    raise IndexFileError("was made by the compiled kernel, which is not installed here; build it again", file=name)
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise IndexFileError(error.strerror or "can not be read", file=name) from error
-        if data[:8] != MAGIC or len(data) < 36:
-            raise IndexFileError("is not an index", file=name)
-        version = int.from_bytes(data[8:12], "little")
-        if version != VERSION:
-            raise IndexFileError(f"is of version {version}, this program reads {VERSION}; build it again", file=name)
-        body = data[36:]
-        if len(body) != int.from_bytes(data[12:20], "little"):
-            raise IndexFileError("is cut short", file=name)
-        if hashlib.blake2b(body, digest_size=16).digest() != data[20:36]:
-            raise IndexFileError("is damaged: its checksum does not fit", file=name)
-        return cls._of(msgspec.msgpack.decode(body, type=list[PreparedEntry]))
+        try:
+            return cls(_Compiled(compiled.attach(data)))
+        except ValueError as error:
+            raise IndexFileError(str(error), file=name) from None
 
     def __len__(self) -> int:
-        return len(self._core.entries)
+        return self._core.entries
 
     @property
     def names(self) -> int:
         """Names (with the birth dates they come with) that are compared."""
-        return len(self._core.rows)
+        return self._core.rows
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled kernel answers; without it the plain-Python scorer does, a thousand times slower."""
+        return isinstance(self._core, _Compiled)
 
     def entry_ids(self) -> Iterator[str]:
         """The ids of all entries."""
-        return (entry.id for entry in self._core.entries)
+        return map(self._core.entry_id, range(len(self)))
 
     def __repr__(self) -> str:
         return f"<Index of {len(self)} entries, revision {self.revision[:8]}>"
 
-    # What the matcher asks; bits are eighths throughout.
+    # What the matcher asks; evidence is in eighths of a bit.
 
-    def screen_raw(self, subject: Subject, threshold: int) -> list[Raw]:
+    def screen_raw(self, subject: Subject, threshold: int) -> list[RawMatch]:
         return self._core.screen(subject, threshold)
 
+    def screen_many_raw(self, subjects: list[Subject], threshold: int) -> list[list[RawMatch]]:
+        return self._core.screen_many(subjects, threshold)
+
     def entry_id(self, entry: int) -> str:
-        return self._core.entries[entry].id
+        return self._core.entry_id(entry)
 
     def entry_digest(self, entry: int) -> bytes:
-        return self._core.entries[entry].digest
+        return self._core.entry_digest(entry)
 
-    def row_name(self, row: int) -> Name:
-        """The name of a row, folded, as it was compared."""
-        found = self._row(row)
-        return Name(f"{found.s1} {found.s2}".strip(), found.g1, found.g2, "")
-
-    def row_birth_date(self, row: int) -> str:
-        """The birth date of a row as EDTF, empty where there is none."""
-        found = self._row(row)
-        if found.bucket < score.DAYS:
-            year, rest = divmod(found.bucket, 372)
-            month, day = divmod(rest, 31)
-            return f"{year + score.FIRST_YEAR:04d}-{month + 1:02d}-{day + 1:02d}"
-        return partial_text(found.partial)
-
-    def _row(self, row: int) -> Row:
-        return self._core.rows[row][1]
+    def row_facts(self, row: int) -> tuple[Name, str]:
+        """The name of a row, folded as it was compared, and its birth date as EDTF (empty where there is none)."""
+        _, s1, s2, given, middle, bucket, first, last, month = self._core.row(row)
+        name = Name(f"{s1} {s2}".strip(), given, middle)
+        if bucket < score.DAYS:
+            year, rest = divmod(bucket, 372)
+            return name, f"{year + score.FIRST_YEAR:04d}-{rest // 31 + 1:02d}-{rest % 31 + 1:02d}"
+        if not last:
+            return name, ""
+        if month:
+            return name, f"{first:04d}-{month:02d}"
+        return name, f"{first:04d}" if first == last else f"{first:04d}/{last:04d}"
 
 
-def partial_text(partial: Partial | None) -> str:
-    """A partial birth date as EDTF."""
-    if partial is None:
-        return ""
-    if partial.month:
-        return f"{partial.first:04d}-{partial.month:02d}"
-    return f"{partial.first:04d}" if partial.first == partial.last else f"{partial.first:04d}/{partial.last:04d}"
+def _read_reference(data: bytes, name: str) -> list[PreparedEntry]:
+    body = data[36:]
+    if len(data) < 36 or len(body) != int.from_bytes(data[12:20], "little"):
+        raise IndexFileError("is cut short", file=name)
+    if hashlib.blake2b(body, digest_size=16).digest() != data[20:36]:
+        raise IndexFileError("is damaged: its checksum does not fit", file=name)
+    return msgspec.msgpack.decode(body, type=list[PreparedEntry])

@@ -13,13 +13,13 @@ import msgspec
 
 from .errors import UnknownListError
 from .explain import explain
-from .index import Index
+from .index import Index, RawMatch
 from .prepare import subject_digest
 from .records import Entry, Explanation, Match, Subject, Thresholds
-from .reference import FIELDS, Raw
+from .reference import FIELDS
 from .score import CONTRADICTION, UNIT
 
-_CHUNK = 512
+_CHUNK = 4096  # subjects a worker takes at a time
 
 
 class _List(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ class Matcher:
         matches: list[Match] = []
         for one in chosen:
             matches += _screen_list(one, subject)
-        matches.sort(key=lambda match: (-match.bits, match.list, match.entry_id))
+        matches.sort(key=_order)
         return matches
 
     def screen_many(
@@ -113,7 +113,18 @@ class Matcher:
                     progress(done)
 
     def _screen_chunk(self, chunk: list[Subject]) -> list[list[Match]]:
-        return [self.screen(subject) for subject in chunk]
+        out: list[list[Match]] = [[] for _ in chunk]
+        for one in self._lists.values():
+            threshold = _eighths(one.thresholds.amber)
+            for index, withdrawn in ((one.index, one.withdrawn), (one.added, frozenset[str]())):
+                if index is None:
+                    continue
+                for i, raw in enumerate(index.screen_many_raw(chunk, threshold)):
+                    if raw:
+                        out[i] += _matches(one, index, raw, chunk[i], withdrawn)
+        for matches in out:
+            matches.sort(key=_order)
+        return out
 
     def explain(self, match: Match) -> Explanation:
         """Why a match was shown, in words. The match must carry its subject (those of `screen` do)."""
@@ -171,34 +182,45 @@ class Matcher:
         return next(iter(self._lists))
 
 
+def _order(match: Match) -> tuple[float, str, str]:
+    return -match.bits, match.list, match.entry_id
+
+
+def _eighths(bits: float) -> int:
+    return -int(-bits * UNIT // 1)  # rounded up: no match under its threshold
+
+
 def _screen_list(one: _List, subject: Subject) -> list[Match]:
-    threshold = -int(-one.thresholds.amber * UNIT // 1)
-    out = [
-        _match(one, one.index, raw, subject)
-        for raw in one.index.screen_raw(subject, threshold)
-        if not one.withdrawn or one.index.entry_id(raw.entry) not in one.withdrawn
-    ]
+    threshold = _eighths(one.thresholds.amber)
+    raw = one.index.screen_raw(subject, threshold)
+    out = _matches(one, one.index, raw, subject, one.withdrawn) if raw else []
     if one.added is not None:
-        out += [_match(one, one.added, raw, subject) for raw in one.added.screen_raw(subject, threshold)]
+        out += _matches(one, one.added, one.added.screen_raw(subject, threshold), subject, frozenset())
     return out
 
 
-def _match(one: _List, index: Index, raw: Raw, subject: Subject) -> Match:
-    digest = hashlib.blake2b(subject_digest(subject), digest_size=16)
-    digest.update(index.entry_digest(raw.entry))
-    bits = raw.total / UNIT
-    return Match(
-        entry_id=index.entry_id(raw.entry),
-        bits=bits,
-        evidence={field: part / UNIT for field, part in zip(FIELDS, raw.parts, strict=True) if part},
-        band="red" if bits >= one.thresholds.red else "amber",
-        contradictions=tuple(
-            field for field, part in zip(FIELDS, raw.parts, strict=True) if part <= CONTRADICTION
-        ),
-        list=one.name,
-        revision=one.revision,
-        digest=digest.hexdigest(),
-        matched=index.row_name(raw.row),
-        birth_date=index.row_birth_date(raw.row),
-        subject=subject,
-    )
+def _matches(one: _List, index: Index, raw: list[RawMatch], subject: Subject, withdrawn: frozenset[str]) -> list[Match]:
+    out = []
+    for entry, row, total, parts in raw:
+        entry_id = index.entry_id(entry)
+        if entry_id in withdrawn:
+            continue
+        digest = hashlib.blake2b(subject_digest(subject) + index.entry_digest(entry), digest_size=16)
+        bits = total / UNIT
+        matched, birth_date = index.row_facts(row)
+        out.append(
+            Match(
+                entry_id=entry_id,
+                bits=bits,
+                evidence={field: part / UNIT for field, part in zip(FIELDS, parts, strict=True) if part},
+                band="red" if bits >= one.thresholds.red else "amber",
+                contradictions=tuple(field for field, part in zip(FIELDS, parts, strict=True) if part <= CONTRADICTION),
+                list=one.name,
+                revision=one.revision,
+                digest=digest.hexdigest(),
+                matched=matched,
+                birth_date=birth_date,
+                subject=subject,
+            )
+        )
+    return out

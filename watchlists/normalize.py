@@ -32,9 +32,8 @@ PARTICLES = frozenset(
         "ABD", "UL", "DI", "DA", "DOS", "DAS", "DO", "DU", "LE", "ST", "SAN", "MC", "MAC", "TER", "TEN", "ZU",
     ]
 )
-SUFFIXES = {"JR": 1, "SR": 2, "II": 3, "III": 4, "IV": 5, "2ND": 3, "3RD": 4, "JUNIOR": 1, "SENIOR": 2}
-# As they look after folding, where digits have become letters.
-_FOLDED_SUFFIXES = {"JR": 1, "SR": 2, "II": 3, "III": 4, "IV": 5, "ZND": 3, "ERD": 4, "JUNIOR": 1, "SENIOR": 2, "ND": 3}
+# As they look after folding, where 2ND and 3RD have become letters.
+SUFFIXES = {"JR": 1, "SR": 2, "II": 3, "III": 4, "IV": 5, "ZND": 3, "ERD": 4, "JUNIOR": 1, "SENIOR": 2}
 
 
 class NameTokens(NamedTuple):
@@ -81,15 +80,15 @@ def tokens(text: str) -> list[str]:
 def suffix_code(text: str) -> int:
     """JR 1, SR 2, II 3, III 4, IV 5; anything else 0."""
     words = tokens(text)
-    return _FOLDED_SUFFIXES.get(words[0], 0) if words else 0
+    return SUFFIXES.get(words[0], 0) if words else 0
 
 
 def name_tokens(family: str, given: str, middle: str, suffix: str) -> NameTokens:
     """A name in parts, as the tokens that are compared."""
     words = tokens(family)
     code = suffix_code(suffix)
-    if len(words) > 1 and words[-1] in _FOLDED_SUFFIXES:
-        code = code or _FOLDED_SUFFIXES[words[-1]]
+    if len(words) > 1 and words[-1] in SUFFIXES:
+        code = code or SUFFIXES[words[-1]]
         words = words[:-1]
     joined = "".join(words)[:MAX_TOKEN]
     core = [word for i, word in enumerate(words) if i + 1 == len(words) or word not in PARTICLES]

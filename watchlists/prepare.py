@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -33,6 +33,7 @@ class Row(NamedTuple):
     g1: str
     g2: str
     suffix: int
+    weak: bool
     bucket: int
     partial: Partial | None
     name: int  # which of the entry's names
@@ -85,10 +86,12 @@ def parse_birth_date(text: str) -> tuple[int, Partial | None]:
         if text.endswith("~"):
             return s.DAYS, Partial(y - ABOUT_YEARS, y + ABOUT_YEARS, 0)
         return bucket, None
-    if found := _MONTH.fullmatch(text):
+    if found := _MONTH.fullmatch(text.removesuffix("~")):
         y, m = (int(part) for part in found.groups())
         if not 1 <= m <= 12:
             raise ValueError("no such month")
+        if text.endswith("~"):
+            return s.DAYS, Partial(y - ABOUT_YEARS, y + ABOUT_YEARS, 0)
         return s.DAYS, Partial(y, y, m)
     if found := _YEAR.fullmatch(text):
         y, about = int(found[1]), ABOUT_YEARS if found[2] else 0
@@ -99,6 +102,12 @@ def parse_birth_date(text: str) -> tuple[int, Partial | None]:
             raise ValueError("the range ends before it begins")
         return s.DAYS, Partial(first, last, 0)
     raise ValueError("not an EDTF level 0 date")
+
+
+def parse_birth_date_flat(text: str) -> tuple[int, int, int, int]:
+    """`parse_birth_date` as (bucket, first year, last year, month), years 0 where there is an exact day."""
+    bucket, partial = parse_birth_date(text)
+    return (bucket, *partial) if partial is not None else (bucket, 0, 0, 0)
 
 
 def name_rows(name: Name) -> list[tuple[str, str, str, str, str, int]]:
@@ -141,7 +150,7 @@ def _fields(
     regions = tuple(dict.fromkeys(code for a in addresses if (code := region_code(a.region))))[:2]
     return Fields(
         {"M": 1, "F": 2}.get(sex or "", 0),  # X and unknown: neither for nor against
-        height if height and 50 <= height <= 250 else 0,
+        height if isinstance(height, int) and 50 <= height <= 250 else 0,
         s.EYE_CODES.get(eye.strip().upper(), 0) if eye else 0,
         postal,
         regions,
@@ -149,12 +158,28 @@ def _fields(
     )
 
 
+def _flat(fields: Fields) -> tuple[int, int, int, int, int, int, tuple[int, ...]]:
+    postal, regions = (*fields.postal, 0, 0), (*fields.regions, 0, 0)
+    return fields.height, fields.eye, postal[0], postal[1], regions[0], regions[1], fields.ids
+
+
+def entry_fields(entry: Entry) -> tuple[int, int, int, int, int, int, tuple[int, ...]]:
+    """Height, eyes, two postal codes, two regions and id hashes of an entry, for the kernel."""
+    return _flat(_fields(None, entry.height_cm, entry.eye_color, entry.addresses, entry.id_hashes))
+
+
+def subject_fields(subject: Subject) -> tuple[int, int, int, int, int, int, tuple[int, ...]]:
+    """Height, eyes, postal code, region and id hashes of a subject, for the kernel."""
+    addresses = (subject.address,) if subject.address is not None else ()
+    return _flat(_fields(None, subject.height_cm, subject.eye_color, addresses, subject.id_hashes))
+
+
 _encode: Callable[[object], bytes] = msgspec.msgpack.Encoder(order="sorted").encode
 
 
 def entry_digest(entry: Entry) -> bytes:
-    """Eight bytes over everything an entry says; another value whenever any of it changes."""
-    return hashlib.blake2b(_encode(entry), digest_size=8).digest()
+    """24 bytes over everything an entry says: 8 that a match's digest takes in, 16 that add up to a list's revision."""
+    return hashlib.blake2b(_encode(entry), digest_size=24).digest()
 
 
 def prepare_entry(entry: Entry) -> PreparedEntry:
@@ -167,15 +192,26 @@ def prepare_entry(entry: Entry) -> PreparedEntry:
             dates.append(parse_birth_date(text))
         except ValueError as error:
             raise EntryError(str(error), entry_id=entry.id, field="birth_dates") from None
+    dates = list(dict.fromkeys(dates)) or [(s.DAYS, None)]
     rows = []
     for number, name in enumerate(entry.names):
         for found in name_rows(name):
             if any(found[:5]):
-                rows += [Row(*found, bucket, partial, number) for bucket, partial in dates or [(s.DAYS, None)]]
+                weak = name.kind == "weak"
+                rows += [Row(*found, weak, bucket, partial, number) for bucket, partial in dates]
     if not rows:
         raise EntryError("has no name with a letter in it", entry_id=entry.id, field="names")
     fields = _fields(entry.sex, entry.height_cm, entry.eye_color, entry.addresses, entry.id_hashes)
-    return PreparedEntry(entry.id, tuple(dict.fromkeys(rows)), fields, entry_digest(entry))
+    return PreparedEntry(entry.id, tuple(rows), fields, entry_digest(entry))
+
+
+def revision_of(digests: Iterable[bytes]) -> bytes:
+    """A list's revision from its entries' digests, whatever their order: two sums of 64 bits."""
+    low = high = 0
+    for digest in digests:
+        low += int.from_bytes(digest[8:16], "little")
+        high += int.from_bytes(digest[16:24], "little")
+    return (low % 2**64).to_bytes(8, "little") + (high % 2**64).to_bytes(8, "little")
 
 
 def prepare_subject(subject: Subject) -> PreparedSubject:

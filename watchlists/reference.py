@@ -69,11 +69,11 @@ class _Slot:
     def __init__(self, index: ReferenceIndex, token: str, given: bool, cut_min: int) -> None:
         self.token = token
         self.levels: dict[str, int] = {}
-        self.as_family = [0] * 9
-        self.as_given = [0] * 9
+        self.as_family = [0] * s.LEVELS
+        self.as_given = [0] * s.LEVELS
         if not token:
             return
-        family_counts, given_counts = [0] * 9, [0] * 9
+        family_counts, given_counts = [0] * s.LEVELS, [0] * s.LEVELS
         for word, (in_family, in_given) in index.dictionary.items():
             at = level(token, word, given, cut_min)
             if at:
@@ -81,12 +81,9 @@ class _Slot:
                 family_counts[at] += in_family
                 given_counts[at] += in_given
         n = index.row_count
-        self.as_family = s.token_weights(s.FAMILY, family_counts, n, index.unseen_family)
-        self.as_given = s.token_weights(s.GIVEN, given_counts, n, index.unseen_given)
-        other = self.as_family if given else self.as_given
-        for at in range(9):
-            if at not in s.SWAPPED_LEVELS:
-                other[at] = 0
+        families, givens = (s.FAMILY_SWAPPED, s.GIVEN) if given else (s.FAMILY, s.GIVEN_SWAPPED)
+        self.as_family = s.token_weights(families, family_counts, n, index.unseen_family)
+        self.as_given = s.token_weights(givens, given_counts, n, index.unseen_given)
 
     def family(self, word: str) -> int:
         return self.as_family[self.levels.get(word, 0)]
@@ -163,11 +160,14 @@ class ReferenceIndex:
             total, parts = self._score(asked, slots, days, row)
             if entry not in extras:
                 extras[entry] = self.other_fields(asked, self.entries[entry].fields)
+            sex, address, height, eye, same_id = extras[entry]
             suffix = suffix_weight(asked.tokens.suffix, row.suffix)
-            sex, *others = extras[entry]
-            total += sex + suffix + sum(others)
+            # Only the address can be large enough to break the bound, so it gives way.
+            address -= max(0, sex + suffix + address + height + eye - s.DESCRIPTION_MAX)
+            others = (sex, suffix, address, height, eye, same_id)
+            total += sum(others)
             if total >= threshold and (entry not in best or best[entry].total < total):
-                best[entry] = Raw(entry, number, total, (*parts, sex, suffix, *others))
+                best[entry] = Raw(entry, number, total, (*parts, *others))
         return sorted(best.values(), key=lambda raw: (-raw.total, raw.entry))
 
     def _slots(self, asked: PreparedSubject) -> tuple[_Slot, ...]:
@@ -204,7 +204,12 @@ class ReferenceIndex:
         else:
             family = 0
         joined = max(qj.family(row.sj), q1.family(row.sj), qj.family(row.s1))
-        family = min(s.FAMILY_MAX, max(family, joined)) if best or joined else s.FAMILY_MISS
+        if best or joined:
+            family = min(s.FAMILY_MAX, max(family, joined))
+        elif q1.token and row.s1:
+            family = s.FAMILY_MISS
+        if row.weak:
+            family += s.WEAK_ALIAS
         # Given and middle.
         given = max(qg.given(row.g1), qgj.given(row.g1))
         middle = 0
@@ -228,8 +233,9 @@ class ReferenceIndex:
         swapped = 0
         a = max(qg.family(row.s1), qg.family(row.s2))
         b = max(q1.given(row.g1), qj.given(row.g1))
-        if a and b and a + b + s.NAMES_SWAPPED > family + given + middle:
-            swapped, family, given, middle = a + b + s.NAMES_SWAPPED, 0, 0, 0
+        crossed = a + b + s.NAMES_SWAPPED + (s.WEAK_ALIAS if row.weak else 0)
+        if a and b and crossed > family + given + middle:
+            swapped, family, given, middle = crossed, 0, 0, 0
         date = self._date(asked, days, row)
         return family + given + middle + swapped + date, (family, given, middle, swapped, date)
 
@@ -253,10 +259,10 @@ class ReferenceIndex:
         eye = 0
         if mine.eye and fields.eye:
             if mine.eye == fields.eye:
-                eye = max(0, s.eighths(s.EYE_M, self.eyes[fields.eye] / self.with_eyes))
+                eye = min(s.EYE_MAX, s.eighths(s.EYE_M, self.eyes[fields.eye] / self.with_eyes))
             else:
                 pair = (min(mine.eye, fields.eye), max(mine.eye, fields.eye))
-                eye = s.EYE_NEAR if pair in s.EYE_NEAR_PAIRS else s.EYE_DIFFERS
+                eye = s.EYE_NEAR if pair in s.EYE_NEAR_LIST else s.EYE_DIFFERS
         same_id = s.ID_AGREES if set(mine.ids) & set(fields.ids) else 0
         return sex, self._address(mine, fields), height, eye, same_id
 
@@ -300,8 +306,8 @@ def partial_weight(partial: Partial, birth_date: datetime.date) -> int:
         return s.YEAR_MISS
     span = float(partial.last - partial.first + 1)
     if partial.month:
-        return s.eighths(0.95, 1.0 / (12 * s.YEAR_SPAN)) if partial.month == birth_date.month else s.YEAR_MISS // 2
-    return max(0, s.eighths(0.95, span / s.YEAR_SPAN))
+        return s.eighths(s.YEAR_M, 1.0 / (12 * s.YEAR_SPAN)) if partial.month == birth_date.month else s.YEAR_MISS // 2
+    return max(0, s.eighths(s.YEAR_M, span / s.YEAR_SPAN))
 
 
 def tokens_of(family: str, given: str, middle: str, suffix: str) -> tuple[str, ...]:

@@ -28,8 +28,8 @@ BACKGROUND_A_REGION: Final = 20
 BACKGROUND_EYES: Final = (0, 10, 460, 140, 90, 270, 27, 1, 1, 1)  # of 1,000, by eye code; AAMVA member states' counts
 
 # --- how a visitor's token may agree with a registered one: the levels, strongest first -----------------------------
-NONE, EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1, EDIT2, CUT, INITIAL = range(9)
-LEVELS: Final = ("none", "exact", "variant", "nickname", "edit1_alike", "edit1", "edit2", "cut", "initial")
+NONE, EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1, EDIT2, CUT = range(8)
+LEVELS: Final = 8
 
 # level → (chance of that kind of change in a true pair, number of ways it could have gone)
 FAMILY: Final = {
@@ -48,9 +48,10 @@ GIVEN: Final = {
     EDIT1: (0.04, 80.0),
     EDIT2: (0.01, 1500.0),
     CUT: (0.01, 8.0),
-    INITIAL: (0.005, 1.0),
 }
-SWAPPED_LEVELS: Final = (EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1)  # what may agree across family and given
+# What may agree across the fields, where family and given name stand in each other's place: no guesses.
+FAMILY_SWAPPED: Final = {level: FAMILY[level] for level in (EXACT, VARIANT, EDIT1_ALIKE, EDIT1)}
+GIVEN_SWAPPED: Final = {level: GIVEN[level] for level in (EXACT, VARIANT, EDIT1_ALIKE, EDIT1)}
 
 # Whether a shorter token that begins a longer one may be the longer one cut off: letters it must have.
 CUT_FAMILY_MIN: Final = 7  # AAMVA D.12.3.1 cuts at the field's end; hand-cut names are seen from 8 letters up
@@ -76,10 +77,16 @@ INITIAL_MAX: Final = 5 * UNIT
 
 DOB_MISS: Final = -64  # none of the usual slips: 1 in 250 of true pairs
 YEAR_MISS: Final = -32
+YEAR_M: Final = 0.95
 YEAR_SPAN: Final = 60.0  # years over which births of the screened are spread, for dates of a year or a range only
 SEX_AGREES: Final = 3
 SEX_DIFFERS: Final = -42
 
+WEAK_ALIAS: Final = -16  # an alias its own source calls weak (OFAC: "weak a.k.a.", broad and generic)
+
+# Description (sex, suffix, address, height, eyes) may add to names and birth date, but never by itself make a match:
+# households share an address, and a bound that holds for every row is what lets the kernel skip rows.
+DESCRIPTION_MAX: Final = 10 * UNIT
 SUFFIX_AGREES: Final = 24
 SUFFIX_DIFFERS: Final = -24
 ID_AGREES: Final = 20 * UNIT
@@ -94,13 +101,14 @@ POSTAL_DIFFERS: Final = -8  # another place in the same state, over the agreemen
 HEIGHT_STEPS: Final = ((3, 13), (5, 6), (8, -4), (13, -24))  # centimetres apart at most → eighths of a bit
 HEIGHT_DIFFERS: Final = -48
 EYE_M: Final = 0.90
+EYE_MAX: Final = 24
 EYE_NEAR: Final = 0  # hazel and green, blue and gray: neither for nor against
 EYE_DIFFERS: Final = -24
 EYE_CODES: Final = {
     "BLK": 1, "BLACK": 1, "BRO": 2, "BROWN": 2, "BRN": 2, "HAZ": 3, "HAZEL": 3, "GRN": 4, "GREEN": 4,
     "BLU": 5, "BLUE": 5, "GRY": 6, "GRAY": 6, "GREY": 6, "MAR": 7, "MAROON": 7, "PNK": 8, "PINK": 8, "DIC": 9, "DICHROMATIC": 9,
 }  # fmt: skip
-EYE_NEAR_PAIRS: Final = frozenset({(1, 2), (2, 3), (3, 4), (5, 6), (4, 5), (4, 6), (2, 7)})
+EYE_NEAR_LIST: Final = ((1, 2), (2, 3), (3, 4), (5, 6), (4, 5), (4, 6), (2, 7))
 
 CONTRADICTION: Final = -16  # a field at or under this speaks clearly against
 
@@ -165,12 +173,12 @@ def token_weights(table: dict[int, tuple[float, float]], counts: list[int], rows
     `counts` is how many rows of the registry stand at each level from the token shown.
     """
     chance = unseen
-    for level in range(1, 9):
+    for level in range(1, LEVELS):
         if level in table:
             m, ways = table[level]
             chance += m / ways * counts[level] / rows
-    weights = [0] * 9
-    for level in range(1, 9):
+    weights = [0] * LEVELS
+    for level in range(1, LEVELS):
         if level in table:
             m, ways = table[level]
             weights[level] = max(1, min(TOKEN_MAX, eighths(m / ways, chance)))

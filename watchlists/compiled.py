@@ -1,0 +1,71 @@
+"""The one importer of the compiled kernel (`kernel/`, built when the package is installed)."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn
+
+from . import names, normalize, prepare, score
+from .errors import EntryError
+from .records import Entry
+
+kernel: types.ModuleType | None
+try:
+    from . import _kernel as kernel  # type: ignore[attr-defined, no-redef, unused-ignore]
+except ImportError:  # no compiler at install time: reference.py serves small lists
+    kernel = None
+
+
+def _refuse_entry(entry: Entry) -> NoReturn:
+    prepare.prepare_entry(entry)
+    raise EntryError("can not be read", entry_id=entry.id)
+
+
+def _refuse_duplicate(entry_id: str) -> NoReturn:
+    raise EntryError("its id came before in this list", entry_id=entry_id)
+
+
+def configure() -> None:
+    """Hand the kernel the weights of `score` as they are now."""
+    if kernel is not None:
+        kernel.configure(score)
+
+
+if kernel is not None:
+    kernel.connect(
+        fold=normalize.fold,
+        parse_birth_date=prepare.parse_birth_date_flat,
+        entry_fields=prepare.entry_fields,
+        subject_fields=prepare.subject_fields,
+        entry_digest=prepare.entry_digest,
+        refuse_entry=_refuse_entry,
+        refuse_duplicate=_refuse_duplicate,
+        spellings=names.transliterations(),
+        nicknames=names.nicknames(),
+        particles=dict.fromkeys(normalize.PARTICLES, 1),
+        suffixes=normalize.SUFFIXES,
+    )
+    configure()
+
+
+def available() -> bool:
+    """Whether the compiled kernel is installed."""
+    return kernel is not None
+
+
+def build(entries: Iterable[Entry]) -> Any:
+    """An image of `entries`."""
+    assert kernel is not None
+    return kernel.build(entries, *names.background())
+
+
+def attach(data: object) -> Any:
+    """An image over saved bytes; ValueError says what is wrong with them."""
+    assert kernel is not None
+    return kernel.attach(data)
+
+
+MAGIC: Final = b"WLINDEX\0"
+VERSION: Final = 2  # of the compiled kernel's files; the reference's are version 1
+SMALLEST: Final = int(kernel.SMALLEST) if kernel is not None else 64

@@ -1,0 +1,296 @@
+/* The compiled matcher: exact, exhaustive in effect, and a thousand times faster than scoring every row.
+ *
+ * One registry is one IMAGE: a header and flat arrays, the same bytes in memory and on disk, opened by mmap and shared
+ * between processes. Tokens are numbered alphabetically from 1; 0 is the empty token. All numbers little-endian.
+ *
+ *   HEADER    magic, version, byte order, size, checksum, revision, counts, (offset, length) of each section
+ *
+ *   token t   TOK_OFF[t] ─► TOK_TEXT      its letters, A-Z
+ *             TOK_SIG[t]                  which letters it has, twice or once, and its length: a filter before any edit distance
+ *             COUNT_S[t] COUNT_G[t]       rows that bear it as family / given name (with the background population)
+ *             TOK_HASH                    open addressing: letters ─► t
+ *             DEL_OFF  ─► DEL_IDS         deletion index: hash of the first 7 letters less up to 2 ─► tokens
+ *             PHON_OFF ─► PHON_IDS        sound key ─► tokens;  PHON_KEY[t]
+ *
+ *   family f  f < tokens: the single surname of token f; above: MULTI[f - tokens] = {first, second, run together}
+ *             MULTI_OFF[t] ─► MULTI_IDS   the multiple families that hold token t
+ *
+ *   row r     one name with one birth date. Rows stand in order of birth date:
+ *
+ *             DAY_OFF[day] ┐  ┌────────┬────────┬────────┬─ ─ ─┬──────────────────────┐
+ *                          └─►│ 1900-  │ 1900-  │  ...   │     │ no exact day         │
+ *                             │ 01-01  │ 01-02  │        │     │ PARTIAL_OF ─► PARTIAL│
+ *                             └────────┴────────┴────────┴─ ─ ─┴──────────────────────┘
+ *             ROW_F[r] family             pass A reads only this, 4 bytes a row, for the days a birth date may be near
+ *             ROW_REST[r] {given, middle, entry | suffix << 28 | weak << 31}
+ *
+ *             FAM_OFF[f] ─► FAM_ROW, FAM_GIVEN   the same rows by family: row, and 16 bits each of given and middle;
+ *                                         pass B reads these for the families a name may be, whatever the birth date
+ *
+ *   entry e   ID_OFF[e] ─► ID_TEXT, DIGEST[e], SEX[e], FIELDS[e] (none if no entry has any)
+ *             ID_HASH {hash, row}         sorted by hash: rows of entries with that identity document
+ *
+ * Why nothing is lost: a row's score is bounded from above by its family's exact score plus the best any given name,
+ * middle name, date and description could add. A row is left out only where that bound is under the threshold; where no
+ * bound holds, all rows are scored. The weights themselves come from watchlists/score.py, read when the module loads.
+ */
+#ifndef WATCHLISTS_KERNEL_H
+#define WATCHLISTS_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+#if defined(__GNUC__) || defined(__clang__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#define POPCOUNT(v) __builtin_popcountll(v)
+#else
+#define PREFETCH(p) ((void)0)
+static inline int POPCOUNT(u64 v) {
+  v -= (v >> 1) & 0x5555555555555555ULL;
+  v = (v & 0x3333333333333333ULL) + ((v >> 2) & 0x3333333333333333ULL);
+  return (int)((((v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fULL) * 0x0101010101010101ULL) >> 56);
+}
+#endif
+
+enum { MAX_TOKEN = 32, MAX_TOKENS = 8, MAX_TEXT = 512 };
+enum { NONE, EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1, EDIT2, CUT, LEVELS };
+enum { SLOT_S1, SLOT_S2, SLOT_SJ, SLOT_G1, SLOT_G2, SLOT_GJ, SLOTS };
+enum { FIRST_YEAR = 1900, YEARS = 136, DAYS = YEARS * 372 };
+enum { MAX_DAYS = 80 }; /* days a birth date may be near: 7 + 6 digits of 10 at most */
+
+/* The numbers of score.py, by name. */
+#define SCORE_INTS(X)                                                                                                  \
+  X(TOKEN_MAX) X(FAMILY_MAX) X(FAMILY_MISS) X(GIVEN_MISS) X(SECOND_SURNAME_MISSING) X(SECOND_SURNAME_DIFFERS)          \
+  X(SURNAMES_REVERSED) X(GIVEN_IS_MIDDLE) X(NAMES_SWAPPED) X(MIDDLE_MAX) X(MIDDLE_DIFFERS) X(MIDDLE_SAME_LETTER)       \
+  X(MIDDLE_INITIAL_DIFFERS) X(INITIAL_MAX) X(DOB_MISS) X(YEAR_MISS) X(SEX_AGREES) X(SEX_DIFFERS) X(WEAK_ALIAS)         \
+  X(DESCRIPTION_MAX) X(SUFFIX_AGREES) X(SUFFIX_DIFFERS) X(ID_AGREES) X(POSTAL_MAX) X(REGION_DIFFERS) X(POSTAL_DIFFERS) \
+  X(HEIGHT_DIFFERS) X(EYE_MAX) X(EYE_NEAR) X(EYE_DIFFERS) X(CUT_FAMILY_MIN) X(CUT_GIVEN_MIN) X(CUT_FLAGGED_MIN)        \
+  X(BACKGROUND_ROWS) X(BACKGROUND_PLACES) X(BACKGROUND_A_REGION) X(UNIT)
+#define SCORE_DOUBLES(X)                                                                                               \
+  X(INITIAL_M) X(YEAR_SPAN) X(YEAR_M) X(POSTAL_M) X(POSTAL3_M) X(REGION_M) X(EYE_M) X(BACKGROUND_A_DAY) X(DOB_SAME)     \
+  X(DOB_SWAPPED) X(DOB_YEAR) X(DOB_TRANSPOSED) X(DOB_DIGIT)
+
+typedef struct {
+#define X(name) int name;
+  SCORE_INTS(X)
+#undef X
+#define X(name) double name;
+  SCORE_DOUBLES(X)
+#undef X
+  double family[LEVELS], given[LEVELS];                 /* chance of each level per outcome, 0 where there is no such level */
+  double family_swapped[LEVELS], given_swapped[LEVELS];
+  int height_most[8], height_bits[8], height_steps;
+  int background_eyes[16];
+  u8 eye_near[16][16];
+} Score;
+extern Score W;
+
+/* --- text.c --- */
+typedef struct {
+  char text[SLOTS][MAX_TOKEN];
+  int length[SLOTS];
+  int suffix;
+} NameTokens;
+typedef struct {
+  char text[MAX_TOKENS][MAX_TOKEN];
+  int length[MAX_TOKENS];
+  int count;
+} Words;
+typedef struct {
+  char text[16];
+  int length, code;
+} SmallWord;
+extern SmallWord PARTICLES[64], SUFFIXES[16];
+extern int PARTICLE_COUNT, SUFFIX_COUNT;
+
+void fold_words(const char *text, size_t length, Words *out);
+void name_tokens(const Words *family, const Words *given, const Words *middle, const Words *suffix, NameTokens *out);
+u32 sound_key(const char *word, int length);
+int deletions(const char *word, int length, u64 *out);
+enum { DELETE_PREFIX = 7, MAX_DELETIONS = 1 + 7 + 21 };
+
+static inline u64 mix(u64 h) {
+  h ^= h >> 32;
+  h *= 0xd6e8feb86659fd93ULL;
+  h ^= h >> 32;
+  h *= 0xd6e8feb86659fd93ULL;
+  return h ^ h >> 32;
+}
+static inline u64 hash_word(const char *word, int length) {
+  u64 h = 1469598103934665603ULL + (u64)length;
+  for (int i = 0; i < length; i++) h = (h ^ (u8)word[i]) * 1099511628211ULL;
+  return mix(h);
+}
+/* Letters present (26 bits), present twice or more (26 bits), length (8 bits). One edit changes at most two of the letter bits. */
+static inline u64 signature(const char *word, int length) {
+  u64 once = 0, twice = 0;
+  for (int i = 0; i < length; i++) {
+    u64 bit = 1ULL << (word[i] - 'A');
+    twice |= once & bit;
+    once |= bit;
+  }
+  return once | twice << 26 | (u64)length << 56;
+}
+#define SIGNATURE_LETTERS ((1ULL << 52) - 1)
+
+/* Optimal string alignment distance, bit-parallel (Hyyrö 2003), for words of at most 64 letters. */
+typedef struct {
+  u64 letters[32];
+  int length;
+} Pattern;
+static inline void make_pattern(Pattern *p, const char *word, int length) {
+  memset(p, 0, sizeof *p);
+  p->length = length;
+  for (int i = 0; i < length; i++) p->letters[word[i] & 31] |= 1ULL << i;
+}
+static inline int edits(const Pattern *p, const char *word, int length) {
+  u64 vp = ~0ULL, vn = 0, d0 = 0, before = 0, last = 1ULL << (p->length - 1);
+  int distance = p->length;
+  for (int j = 0; j < length; j++) {
+    u64 at = p->letters[word[j] & 31];
+    u64 swap = (((~d0) & at) << 1) & before;
+    d0 = ((((at & vp) + vp) ^ vp) | at | vn) | swap;
+    u64 hp = vn | ~(d0 | vp), hn = d0 & vp;
+    distance += (hp & last) != 0;
+    distance -= (hn & last) != 0;
+    hp = hp << 1 | 1;
+    hn <<= 1;
+    vp = hn | ~(d0 | hp);
+    vn = hp & d0;
+    before = at;
+  }
+  return distance;
+}
+
+/* --- the image --- */
+#define INDEX_MAGIC "WLINDEX"
+enum { INDEX_VERSION = 2 };
+enum {
+  TOK_OFF, TOK_TEXT, TOK_SIG, COUNT_S, COUNT_G, TOK_HASH, DEL_OFF, DEL_IDS, PHON_OFF, PHON_IDS, PHON_KEY,
+  MULTI, MULTI_OFF, MULTI_IDS, DAY_OFF, ROW_F, ROW_REST, FAM_OFF, FAM_ROW, FAM_GIVEN, PARTIAL_OF, PARTIAL,
+  ID_OFF, ID_TEXT, DIGEST, SEX, FIELDS, ID_HASH, POSTAL, POSTAL3, REGIONS, EYES, SECTIONS
+};
+typedef struct {
+  char magic[8];
+  u32 version, order;
+  u64 size, checksum;
+  u8 revision[16];
+  u32 entries, rows, tokens, families; /* tokens and families count the empty one */
+  u32 hash_bits, delete_bits, phon_bits, with_postal, with_region, with_eyes;
+  u32 postal_codes, partials, id_hashes, reserved;
+  double unseen_family, unseen_given;
+  int given_initial[26], middle_initial[26]; /* eighths of a bit for one letter's agreement */
+  u64 offset[SECTIONS], length[SECTIONS];
+} Header;
+typedef struct { u32 given, middle, entry; } RowRest;
+typedef struct { u32 first, second, joined; } Multi;
+typedef struct { u16 first, last, month, unused; } PartialDate;
+typedef struct { u32 postal[2]; u16 region[2]; u8 height, eye; u16 unused; } Fields;
+typedef struct { u64 hash; u32 row, unused; } IdHash;
+typedef struct { u32 code, count; } CodeCount;
+#define ENTRY_BITS 28
+#define ENTRY_OF(v) ((v) & ((1u << ENTRY_BITS) - 1))
+#define SUFFIX_OF(v) ((int)((v) >> ENTRY_BITS & 7))
+#define WEAK_OF(v) ((v) >> 31)
+
+typedef struct {
+  const Header *head;
+  const u32 *tok_off, *count_s, *count_g, *tok_hash, *del_off, *del_ids, *phon_off, *phon_ids, *phon_key;
+  const char *tok_text;
+  const u64 *tok_sig;
+  const Multi *multi;
+  const u32 *multi_off, *multi_ids, *day_off, *row_f, *fam_off, *fam_row, *fam_given, *partial_of;
+  const RowRest *row_rest;
+  const PartialDate *partial;
+  const u32 *id_off;
+  const char *id_text;
+  const u8 *digest, *sex;
+  const Fields *fields;
+  const IdHash *id_hash;
+  const CodeCount *postal;
+  const u32 *postal3, *regions, *eyes;
+  u32 tokens, rows, undated; /* undated: the first row without an exact day */
+  u32 letter[27];            /* tokens beginning with letter c: letter[c] .. letter[c + 1] */
+  u32 single[26];            /* the token of that one letter, or 0 */
+} Image;
+const char *image_attach(Image *image, const void *bytes, u64 size, int verify); /* NULL, or what is wrong */
+u64 image_checksum(const void *bytes, u64 size);
+u32 token_id(const Image *x, const char *word, int length);
+static inline int token_length(const Image *x, u32 t) { return (int)(x->tok_off[t + 1] - x->tok_off[t]); }
+
+/* --- neighbours.c: which tokens a shown token may stand for --- */
+typedef struct { /* spellings and nicknames, the same for every registry: word ─► other words */
+  u32 *slots, bits;
+  u32 *off, *ids, words;
+  u32 *text_off;
+  char *text;
+} Thesaurus;
+extern Thesaurus SPELLINGS, NICKNAMES;
+typedef struct {
+  u32 *at; /* token | level << 28 */
+  u32 count, room;
+} NeighbourList;
+typedef struct {
+  u64 key;
+  u32 off, count;
+  u8 family[LEVELS], given[LEVELS];
+} Memo;
+typedef struct Context Context;
+int neighbours(const Image *x, Context *c, const char *word, int length, int given, int cut_min, NeighbourList *out);
+int neighbours_all(const Image *x, Context *c, const char *word, int length, int given, int cut_min, NeighbourList *out);
+
+/* --- query.c --- */
+typedef struct {
+  NameTokens name;
+  int year, month, day; /* year 0: no birth date */
+  int sex, family_cut, given_cut;
+  Fields fields;
+  u64 ids[8];
+  int id_count;
+} Query;
+enum { PART_FAMILY, PART_GIVEN, PART_MIDDLE, PART_SWAPPED, PART_DATE, PART_SEX, PART_SUFFIX, PART_ADDRESS, PART_HEIGHT, PART_EYE, PART_ID, PARTS };
+typedef struct {
+  u32 entry, row;
+  int total;
+  short part[PARTS];
+} Hit;
+typedef struct { int bucket, weight; } Day;
+struct Context { /* what one query at a time needs besides the image; one a thread */
+  u64 *levels;              /* per token: the level of each slot, a byte each; all 0 between queries */
+  u64 *in_family, *in_given; /* bitmaps of tokens with any level in that use */
+  u64 hashed_given[1024];    /* in_given folded to 16 bits of token number */
+  u32 *touched, touched_count, touched_room;
+  u32 *stamp, stamp_now;          /* neighbour search: tokens seen */
+  u32 *family_stamp, family_now;  /* pass B: multiple families seen */
+  NeighbourList found;
+  u32 *seen, seen_room; /* candidates of the deletion index */
+  Memo *memo;
+  u32 memo_bits, memo_used, memo_limit, *pool, pool_used, pool_room;
+  u8 family[SLOTS][LEVELS], given[SLOTS][LEVELS];
+  int best_family[SLOTS], best_given[SLOTS];
+  Day days[MAX_DAYS];
+  int day_count;
+  Hit *hits;
+  u32 hit_count, hit_room;
+  int no_memory;
+  u64 rows_seen, rows_scored; /* counters for benchmarks */
+};
+Context *context_new(const Image *x);
+void context_free(Context *c);
+void context_forget(Context *c); /* empty the memo: the next queries are cold */
+enum { MODE_INDEXED = 0, MODE_EXHAUSTIVE = 1 };
+int query_run(const Image *x, Context *c, const Query *q, int threshold, int mode); /* 0, or -1 out of memory; hits sorted */
+
+static inline int day_bucket(int year, int month, int day) {
+  if (year < FIRST_YEAR || year >= FIRST_YEAR + YEARS || month < 1 || month > 12 || day < 1 || day > 31) return -1;
+  return (year - FIRST_YEAR) * 372 + (month - 1) * 31 + day - 1;
+}
+int eighths(double m, double u);
+
+#endif
