@@ -49,6 +49,7 @@ from watchlists.sources.base import (
     Source,
     TooManyRefusedError,
     canonical_id,
+    keyed_hash,
 )
 from watchlists.sources.district import in_force
 from watchlists.sources.opening import Readable, opened
@@ -57,7 +58,8 @@ from watchlists.sources.tables import nearest
 
 __all__ = [
     "AIRCRAFT", "ENTITY", "FORMATS", "INDIVIDUAL", "KINDS", "MAX_BYTES", "VESSEL", "Document", "Format", "HashId", "PersonSource",
-    "Problem", "Report", "Source", "SourceError", "TooManyRefusedError", "UnknownFormatError", "canonical_id", "in_force", "read",
+    "Problem", "Report", "Source", "SourceError", "TooManyRefusedError", "UnknownFormatError", "canonical_id", "in_force", "keyed_hash",
+    "read",
 ]  # fmt: skip
 
 FORMATS: Final[dict[str, Source[Document]]] = {
@@ -80,7 +82,9 @@ FORMATS: Final[dict[str, Source[Document]]] = {
 PersonSource = Source[Subject]
 """A registry that is asked person by person."""
 
-_KEEP_PACKED: Final = frozenset({ofac_csv.FORMAT.name})
+_KEEP_PACKED: Final = frozenset({ofac_csv.FORMAT.name, mapped_csv.FORMAT.name})
+"""Formats that may come as a zip of several files and look into it themselves."""
+_FOLDERS: Final = frozenset({ofac_csv.FORMAT.name})
 
 
 class UnknownFormatError(SourceError):
@@ -111,7 +115,8 @@ def read(
         kinds: what to yield of `KINDS`; individuals only unless asked. The rest is counted in `report.set_aside`.
         encoding: of a text, where it is known; found by itself when not given.
         hash_id: keyed hash for document numbers. Without it they are left out.
-        mapping: for `mapped-csv`, the TOML file or what it decodes to.
+        mapping: for `mapped-csv`, the TOML file, the name of a shipped one, or what it decodes to; an upload may be a zip of table and
+            TOML instead.
         max_bytes: the largest file, also unpacked.
 
     Raises:
@@ -142,7 +147,7 @@ def read(
 
 def _read(source: Readable, form: Source[Document], name: str | None, asked: Document) -> Iterator[Entry]:
     if isinstance(source, (str, Path)) and Path(source).is_dir():
-        if form.name not in _KEEP_PACKED:
+        if form.name not in _FOLDERS:
             raise SourceError(f"this is a folder; {form.name} is read from one file", file=str(source))
         yield from _counted(form, replace(asked, folder=Path(source), name=name or str(source)))
         return

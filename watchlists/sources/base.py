@@ -13,6 +13,7 @@ ever skipped unseen. Messages name file, line, column and the *shape* of a value
 
 from __future__ import annotations
 
+import hmac
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -201,6 +202,24 @@ class Format:
 
     def entries(self, asked: Document, /) -> Iterator[Entry]:
         return self.reader(asked)
+
+
+def keyed_hash(key: bytes) -> HashId:
+    """HMAC-SHA-256 of a canonical document number under a key of 16 bytes or more, in hexadecimal.
+
+    A subject's document is hashed the same way: `Subject(id_hashes=(keyed_hash(key)(canonical_id(number)),))`. Without a key the few
+    million numbers a state has are guessed in a second, so there is no unkeyed form.
+
+    Raises:
+        ValueError: the key is shorter.
+    """
+    if len(key) < 16:
+        raise ValueError("the key has fewer than 16 bytes")
+
+    def hash_id(number: str) -> str:
+        return hmac.digest(key, b"watchlists document number\0" + number.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+    return hash_id
 
 
 def canonical_id(number: str) -> str:

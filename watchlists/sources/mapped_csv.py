@@ -16,6 +16,7 @@ from watchlists.records import Address, Entry, Name, NameKind
 from watchlists.sources import dates, people
 from watchlists.sources.base import Document, Format
 from watchlists.sources.mapping import AddressColumns, Coded, NameColumns, TableMapping, load, name_columns
+from watchlists.sources.packed import with_mapping
 from watchlists.sources.tables import Row, fold, nearest, records, table
 
 Cell = Callable[[str], str]
@@ -23,9 +24,14 @@ Cell = Callable[[str], str]
 
 
 def read(document: Document) -> Iterator[Entry]:
-    """Yield an entry a person of the mapped table."""
+    """Yield an entry a person of the mapped table: a CSV, or a zip of it and its mapping (one `.toml`)."""
+    with with_mapping(document) as found:
+        yield from _read(found)
+
+
+def _read(document: Document) -> Iterator[Entry]:
     if document.mapping is None:
-        raise document.fault("mapped-csv needs a mapping: read(…, mapping='registry.toml')")
+        raise document.fault("mapped-csv needs a mapping: read(…, mapping='registry.toml'), or a zip of the table and its .toml")
     mapping = load(document.mapping)
     if document.encoding is None:
         document.encoding = mapping.file.encoding

@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import msgspec
 
@@ -19,6 +19,7 @@ from watchlists.sources import dates, people
 from watchlists.sources.tables import fold, nearest
 
 MAX_MAPPING: Final = 256 << 10
+SHIPPED: Final = Path(__file__).parent / "mappings"
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,8 +119,27 @@ class TableMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(dict.fromkeys(fold(column) for column in named if column))
 
 
+def parse(stream: BinaryIO, name: str) -> dict[str, Any]:
+    """Decode a mapping's TOML.
+
+    Raises:
+        SourceError: too large, not UTF-8, or not TOML.
+    """
+    text = stream.read(MAX_MAPPING + 1)
+    if len(text) > MAX_MAPPING:
+        raise SourceError(f"the mapping is larger than {MAX_MAPPING:,} bytes", file=name)
+    try:
+        return tomllib.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise SourceError("the mapping is not UTF-8", file=name) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = re.search(r"line (\d+), column (\d+)", str(error))
+        line, column = map(int, found.groups()) if found else (0, 0)
+        raise SourceError(f"the mapping is not TOML: {error}", file=name, line=line, column=column) from None
+
+
 def load(mapping: Mapping[str, Any] | Path | str) -> TableMapping:
-    """Read and check a mapping: a TOML file's path, or what it decodes to.
+    """Read and check a mapping: a TOML file's path, the name of one in `mappings/`, or what it decodes to.
 
     Raises:
         SourceError: unreadable, not TOML, an unknown key, a missing one, or a date pattern without a four-digit year.
@@ -127,22 +147,14 @@ def load(mapping: Mapping[str, Any] | Path | str) -> TableMapping:
     name = "mapping"
     if not isinstance(mapping, Mapping):
         path = Path(mapping)
+        if path.name == str(mapping) and not path.suffix and (SHIPPED / f"{path.name}.toml").is_file():
+            path = SHIPPED / f"{path.name}.toml"
         name = str(path)
         try:
             with path.open("rb") as stream:
-                text = stream.read(MAX_MAPPING + 1)
+                mapping = parse(stream, name)
         except OSError as error:
             raise SourceError(f"the mapping cannot be read: {error.strerror}", file=name) from error
-        if len(text) > MAX_MAPPING:
-            raise SourceError(f"the mapping is larger than {MAX_MAPPING:,} bytes", file=name)
-        try:
-            mapping = tomllib.loads(text.decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            raise SourceError("the mapping is not UTF-8", file=name) from None
-        except tomllib.TOMLDecodeError as error:
-            found = re.search(r"line (\d+), column (\d+)", str(error))
-            line, column = map(int, found.groups()) if found else (0, 0)
-            raise SourceError(f"the mapping is not TOML: {error}", file=name, line=line, column=column) from None
     try:
         made = msgspec.convert(dict(mapping), TableMapping)
         for birth_date in made.birth_date:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, Final, cast
 
 from watchlists.sources.base import Document
+from watchlists.sources.mapping import parse
 from watchlists.sources.opening import CHUNK
 
 MAX_MEMBERS: Final = 1000
@@ -102,6 +103,26 @@ def tables_of(document: Document, folder: Path | None, wanted: tuple[str, ...]) 
             return None if full is None else stack.enter_context(member(document, full))
 
         yield pick
+
+
+@contextmanager
+def with_mapping(document: Document) -> Iterator[Document]:
+    """A table with the mapping that came with it in a zip; otherwise as `unpacked`."""
+    document.stream.seek(0)
+    magic = document.stream.read(4)
+    names = [name for name in member_names(document) if not _is_clutter(name)] if is_zip(magic) else []
+    tomls = [name for name in names if name.lower().endswith(".toml")]
+    if not tomls or document.mapping is not None:
+        with unpacked(document) as found:
+            yield found
+        return
+    tables = [name for name in names if name not in tomls]
+    if len(tomls) != 1 or len(tables) != 1:
+        raise document.fault(f"the zip holds {len(tomls)} mappings (.toml) and {len(tables)} tables where one of each is wanted")
+    with member(document, tomls[0]) as toml:
+        mapping = parse(toml.stream, toml.name)
+    with member(document, tables[0]) as table:
+        yield replace(table, mapping=mapping)
 
 
 @contextmanager

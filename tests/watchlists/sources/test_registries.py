@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import tomllib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -268,6 +270,26 @@ def test_a_mapping_file_that_is_not_toml_names_its_line(tmp_path: Path, lenient:
         lenient(TEXAS, "mapped-csv", mapping=tmp_path / "absent.toml")
     with pytest.raises(SourceError, match="needs a mapping"):
         lenient(TEXAS, "mapped-csv")
+
+
+def test_a_table_may_be_uploaded_with_its_mapping_in_one_zip(lenient: Callable[..., Any]) -> None:
+    def packed(**files: str) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name.replace("_", "."), text)
+        return buffer.getvalue()
+
+    mapping = (MAPPINGS / "texas_dps.toml").read_text(encoding="utf-8")
+    assert len(lenient(packed(texas_csv=TEXAS, texas_toml=mapping), "mapped-csv")[0]) == 2
+    assert len(lenient(packed(texas_csv=TEXAS), "mapped-csv", mapping="texas_dps")[0]) == 2, "a shipped mapping by its name"
+    with pytest.raises(SourceError, match="2 mappings"):
+        lenient(packed(texas_csv=TEXAS, a_toml=mapping, b_toml=mapping), "mapped-csv")
+    with pytest.raises(SourceError, match="needs a mapping"):
+        lenient(packed(texas_csv=TEXAS), "mapped-csv")
+    with pytest.raises(SourceError, match="not TOML") as caught:
+        lenient(packed(texas_csv=TEXAS, a_toml="= ="), "mapped-csv")
+    assert caught.value.file == "list.csv/a.toml"
 
 
 def test_a_table_without_a_header_is_read_by_the_mappings_columns(lenient: Callable[..., Any]) -> None:
