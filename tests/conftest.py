@@ -94,3 +94,88 @@ async def client(node: Node) -> AsyncIterator[Any]:
     transport = httpx.ASGITransport(app=create_app(node))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://visitor.test") as http:
         yield http
+
+
+class School:
+    """A small school for tests of the journey: ids, and an HTTP client for each role."""
+
+    def __init__(self, node: Node, clients: dict[str, Any], **ids: Any) -> None:
+        self.node = node
+        self.clients = clients
+        self.__dict__.update(ids)
+
+    def __getattr__(self, role: str) -> Any:
+        try:
+            return self.clients[role]
+        except KeyError:
+            raise AttributeError(role) from None
+
+    def check_in_body(self, **document: Any) -> dict[str, Any]:
+        """A check-in of an invented visitor by typed document; keyword arguments change the document."""
+        facts = {
+            "family_name": "Castellanos", "given_name": "Julia", "birth_date": "1988-04-12", "number": "T1234567", "issuer": "TX",
+            "sex": "F", **document,
+        }
+        return {"station_id": str(self.kiosk), "purpose": "meeting", "host_id": str(self.host), "document": facts}
+
+
+@pytest.fixture
+async def school(node: Node, tmp_path: Path) -> AsyncIterator[School]:
+    """One school with zones, doors, stations, staff and a loaded list of three invented entries; a second school beside it."""
+    import httpx
+    import msgspec
+
+    from visitor.accounts.models import Staff
+    from visitor.app import create_app
+    from visitor.ids import new_id
+    from visitor.policies.models import Purpose
+    from visitor.sites.models import Door, Site, Station, Zone
+    from watchlists import Entry, Name
+
+    oak, elm = (Site(new_id(), "school", name, "1 Main St", "America/Chicago", {}) for name in ("Oak", "Elm"))
+    zones = {name: Zone(new_id(), oak.id, name, {}) for name in ("Office", "Library", "Plant room")}
+    doors = {name: Door(new_id(), oak.id, zone.id, f"{name} door", "", None, None, 5.0, {}) for name, zone in zones.items()}
+    kiosk, desk, far = (
+        Station(new_id(), site.id, kind, name, None, None)
+        for site, kind, name in ((oak, "kiosk", "Front"), (oak, "desk", "Desk"), (elm, "kiosk", "Elm front"))
+    )
+    host = Staff(new_id(), oak.id, None, "Ngozi Okafor", "Teacher", "Room 12", may_host=True, may_escort=True)
+    other = Staff(new_id(), elm.id, None, "Peter Novak", "Teacher", "Room 1", may_host=True, may_escort=True)
+    purposes = (
+        Purpose("meeting", "Meeting", "Reunión", 120, ("Office", "Library"), host_required=True),
+        Purpose("contractor", "Contractor", "Contratista", 480, ("Office", "Plant room"), "always"),
+        Purpose("delivery", "Delivery", "Entrega", 30, ("Office",), auto_approve=False),
+    )
+    tokens: dict[str, str] = {}
+    async with node.db.transaction() as tx:
+        for row in (oak, elm, *zones.values(), *doors.values(), kiosk, desk, far):
+            await node.sites.add(tx, row)
+        for member in (host, other):
+            await node.accounts.add(tx, member)
+        await node.policies.set(tx, purposes, "system")
+        for role in ("desk", "hall", "respond", "admin", "doors"):
+            tokens[role] = await node.accounts.machine_token(tx, role, role, oak.id)
+        tokens["elm_desk"] = await node.accounts.machine_token(tx, "elm", "desk", elm.id)
+        tokens["station"] = await node.accounts.station_token(tx, kiosk.id, "system")
+        tokens["elm_station"] = await node.accounts.station_token(tx, far.id, "system")
+    entries = [
+        Entry("F-1", (Name("REYES", "DANIEL", "ORTEGA"),), ("1986-03-14",), "M", category="fictitious"),
+        Entry("F-2", (Name("HARGROVE", "WENDELL", "TATE"),), ("1971-11-02",), "M", category="fictitious"),
+        Entry("F-3", (Name("QUILLFEATHER", "OSWIN"),), ("1990-01-31",), "M", category="fictitious"),
+    ]
+    file = tmp_path / "offenders.jsonl"
+    file.write_bytes(b"".join(msgspec.json.encode(e) + b"\n" for e in entries))
+    await node.registries.import_list("system", "offenders", "entries-jsonl", file)
+    app = create_app(node)
+    clients = {
+        role: httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://visitor.test", headers={"authorization": f"Bearer {token}"}
+        )
+        for role, token in tokens.items()
+    }
+    yield School(
+        node, clients, oak=oak.id, elm=elm.id, kiosk=kiosk.id, desk_station=desk.id, elm_kiosk=far.id, host=host.id, elm_host=other.id,
+        doors_by_zone={name: door.id for name, door in doors.items()}, zones=zones, tokens=tokens,
+    )
+    for client in clients.values():
+        await client.aclose()
