@@ -39,6 +39,7 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     # ── visits ───────────────────────────────────────────────────────────────────────────────────────────────
     ("POST", "/api/v1/check-ins"): STATION,
     ("POST", "/api/v1/check-outs"): STATION,
+    ("GET", "/api/v1/stations/{station_id}/readings/{reading_id}"): STATION,
     ("GET", "/api/v1/visits"): DESK,
     ("GET", "/api/v1/visits/{visit_id}"): STATION,
     ("GET", "/api/v1/visits/{visit_id}/photo"): EVERY_ROLE,
@@ -48,6 +49,19 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/visits/{visit_id}/remove"): DESK,
     ("POST", "/api/v1/visits/{visit_id}/escort/accept"): STAFF,
     ("POST", "/api/v1/visits/{visit_id}/check-out"): STATION,
+    # ── lists, screening, purposes ───────────────────────────────────────────────────────────────────────────
+    ("GET", "/api/v1/purposes"): EVERY_ROLE | {"station"},
+    ("PUT", "/api/v1/purposes"): ADMIN,
+    ("GET", "/api/v1/watchlists"): DESK,
+    ("POST", "/api/v1/watchlists/{name}/imports"): ADMIN,
+    ("GET", "/api/v1/barred-entries"): DESK,
+    ("POST", "/api/v1/barred-entries"): DESK,
+    ("POST", "/api/v1/barred-entries/{entry_id}/lift"): DESK,
+    ("GET", "/api/v1/custody-orders"): DESK,
+    ("POST", "/api/v1/custody-orders"): DESK,
+    ("POST", "/api/v1/custody-orders/{entry_id}/lift"): DESK,
+    ("POST", "/api/v1/screenings/{screening_id}/decision"): DESK,
+    ("POST", "/api/v1/clearances/{clearance_id}/revoke"): DESK,
     # ── badges and printers ──────────────────────────────────────────────────────────────────────────────────
     ("GET", "/api/v1/visits/{visit_id}/badge.png"): DESK,
     ("POST", "/api/v1/visits/{visit_id}/badge/reprint"): DESK,

@@ -41,3 +41,10 @@ values (:id, :site_id, :kind, :name, :printer_id, :second_printer_id);
 -- name: add_door!
 insert into doors (id, site_id, zone_id, name, reader, reader_key, kid, relock_seconds, facts)
 values (:id, :site_id, :zone_id, :name, :reader, :reader_key, :kid, :relock_seconds, :facts);
+
+-- name: district$
+select id from sites where kind = 'hub' and retired_at is null order by id limit 1;
+
+-- name: lock_district!
+-- "HUB!" as a number: held to the end of the transaction.
+select pg_advisory_xact_lock(1213547041);

@@ -12,6 +12,7 @@ from uuid import UUID
 from visitor import db
 from visitor.errors import BadInput, NotFound
 from visitor.events import EventBus
+from visitor.ids import new_id
 from visitor.sites import store
 from visitor.sites.models import Door, PrinterRow, Site, SiteState, State, Station, Zone
 
@@ -96,6 +97,10 @@ class Sites:
         return self._states.get(site_id) or SiteState(site_id, "normal", False, None, datetime.fromtimestamp(0, UTC))
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def district(self, tx: db.Tx) -> UUID:
+        """The hub's own site, which rows about the whole district belong to; made where it is first needed."""
+        return await store.district(tx.conn, new_id())
 
     async def set_state(self, tx: db.Tx, site_id: UUID, state: State, *, exercise: bool, incident_id: UUID | None) -> None:
         """Set the site's state in the transaction that declares or resolves an incident; doors follow at its commit."""

@@ -42,3 +42,15 @@ async def add(conn: db.Connection, row: Site | Zone | Door | Station | PrinterRo
 
 async def set_printer_address(conn: db.Connection, printer_id: UUID, address: str) -> None:
     await _q.set_printer_address(conn, id=printer_id, address=address)
+
+
+async def district(conn: db.Connection, new: UUID) -> UUID:
+    """The oldest site of kind hub, or `new` made one. The lock is for two processes that both find none."""
+    found: UUID | None = await _q.district(conn)
+    if found is None:
+        await _q.lock_district(conn)
+        found = await _q.district(conn)
+    if found is None:
+        await _q.add_site(conn, id=new, kind="hub", name="District", address="", time_zone="UTC", facts={})
+        found = new
+    return found

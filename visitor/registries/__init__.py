@@ -1,0 +1,1 @@
+"""Registries: the lists that visitors are screened against, imported as revisions, indexed aside, exchanged in service."""
