@@ -10,12 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from litestar import Litestar, Request, Response, get
 from litestar.di import NamedDependency, Provide
 from litestar.middleware import DefineMiddleware
-from litestar.middleware.rate_limit import RateLimitConfig
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.plugins.jinja import JinjaTemplateEngine
@@ -41,11 +39,17 @@ from visitor.hardware import transport_for
 from visitor.http import EXCEPTION_HANDLERS, SecurityHeaders
 from visitor.ids import new_id
 from visitor.keys import KeyRing
-from visitor.security import Authentication, Principal, guard
+from visitor.people.service import People
+from visitor.policies.service import Policies
+from visitor.registries.service import Registries
+from visitor.screening.service import Screening
+from visitor.security import Authentication, Principal, RateLimit, guard
 from visitor.settings import Settings
 from visitor.sites.service import Sites
-from visitor.visits import store as visits_store
-from visitor.visits.models import OPEN, OnSite
+from visitor.visits.badge import BadgeContents
+from visitor.visits.readings import ReaderWatch, Readings
+from visitor.visits.service import Visits
+from visitor.visits.views import Views
 from visitor.web import routes as web_routes
 from visitor.web import templating
 
@@ -66,34 +70,50 @@ class Node:
         self.bus = EventBus(database)
         self.sites = Sites(database, self.bus)
         self.accounts = Accounts(database, settings.limits.sign_in_per_minute)
+        self.people = People(database, keys)
+        self.registries = Registries(database, self.bus, keys, self.sites, settings)
+        self.screening = Screening(database, self.registries, keys)
+        self.policies = Policies(database, self.bus, self.sites)
         self.credentials = Credentials(database, keys)
         self.badges = Badges(database, self.bus, keys, self.sites, self.credentials)
         self.printing = PrintWorker(database, self.bus, self.sites, self.badges.produce, transport_for)
         self.escorts = Escorts(database, self.accounts)
         self.doors = Doors(database, self.bus, self.sites, keys, self.credentials.identifier, settings.data / "doors")
+        self.readings = Readings(self.bus)
+        self.readers = ReaderWatch(self.readings)
+        self.visits = Visits(
+            database, self.bus, keys, self.sites, self.accounts, self.people, self.screening, self.policies, self.credentials,
+            self.badges, self.escorts, self.readings,
+        )
+        self.views = Views(self.sites, self.accounts, self.people, self.screening, self.badges)
+        self.badges.content_of = BadgeContents(database, self.sites, self.accounts, self.people, self.policies).of
         self.hall = Hall(database, keys, self.sites)
-        self.emergency = Emergency(database, self.sites, self.accounts, self.credentials, self._open_at)
+        self.emergency = Emergency(database, self.sites, self.accounts, self.credentials, self.visits.open_at)
         # Long-running parts: (start, stop), in order.
         self._parts: list[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]] = [
-            (self.doors.start, self.doors.stop),
+            (self.policies.start, self.policies.stop),
+            (self.registries.start, self.registries.stop),
             (self.badges.look, self.badges.close),
+            (_nothing, self.readers.stop),
         ]
         if hardware:
+            self._parts.append((self.doors.start, self.doors.stop))
             self._parts.append((self.printing.start, self.printing.stop))
         # Anything with a problem says so here: name → a sentence for a person; served by /health.
-        self.degraded: dict[str, Callable[[], str]] = {"doors": self.doors.trouble, "printers": self.badges.degraded}
+        self.degraded: dict[str, Callable[[], str]] = {
+            "doors": self.doors.trouble, "printers": self.badges.degraded,
+            "watchlists": self.registries.trouble, "readers": self.readers.trouble,
+        }
 
     def services(self) -> dict[str, Any]:
         """What route handlers may ask for by parameter name."""
         return {
             "node": self, "settings": self.settings, "bus": self.bus, "sites": self.sites, "accounts": self.accounts,
+            "database": self.db, "people": self.people, "registries": self.registries, "screening": self.screening,
+            "policies": self.policies, "visits": self.visits, "views": self.views,
             "credentials": self.credentials, "badges": self.badges, "escorts": self.escorts,
             "doors": self.doors, "hall": self.hall, "emergency": self.emergency,
         }
-
-    async def _open_at(self, site_id: UUID) -> list[OnSite]:
-        async with self.db.connection() as conn:
-            return await visits_store.on_site(conn, site_id, OPEN)
 
     async def start(self) -> None:
         await check_key_ring(self.db, self.keys)
@@ -149,6 +169,10 @@ async def running_node(
         await database.close()
 
 
+async def _nothing() -> None:
+    """A part that needs no start."""
+
+
 def _principal(request: Request[Any, Any, Any]) -> Principal:
     principal: Principal = request.user
     return principal
@@ -170,15 +194,16 @@ def create_app(node: Node) -> ASGIApp:
 
 
 def create_litestar(node: Node) -> Litestar:
-    rate = RateLimitConfig(
-        rate_limit=("minute", node.settings.limits.requests_per_minute), exclude=["^/static/", "^/health$"], set_rate_limit_headers=False
-    )
     return Litestar(
         route_handlers=[
             health,
             metrics.metrics,
             create_static_files_router("/static", [WEB / "static"], cache_control=None),
+            *policies_routes.HANDLERS,
+            *registries_routes.HANDLERS,
+            *screening_routes.HANDLERS,
             *badges_routes.HANDLERS,
+            *visits_routes.HANDLERS,
             *doors_routes.HANDLERS,
             *hall_routes.HANDLERS,
             *emergency_routes.HANDLERS,
@@ -191,7 +216,7 @@ def create_litestar(node: Node) -> Litestar:
         },
         guards=[guard],
         middleware=[
-            rate.middleware,
+            DefineMiddleware(RateLimit, per_minute=node.settings.limits.requests_per_minute),
             DefineMiddleware(Authentication, authenticator=node.accounts),
         ],
         exception_handlers=EXCEPTION_HANDLERS,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import zlib
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ class Journal:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._fd = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # Another process on the same data folder would cut what this one is writing.
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             size = os.fstat(self._fd).st_size
             self._size = _whole(self._fd, size)
             if self._size != size:
@@ -58,7 +61,11 @@ class Journal:
                 self._drained = min(int(self._mark.read_text("ascii")), self._size)
             self._note()
         except OSError as e:
-            raise JournalFull(_words(e)) from e
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+            words = "another process uses this data folder" if isinstance(e, BlockingIOError) else _words(e)
+            raise JournalFull(words) from e
         if self._size > self._drained:
             self._arrived.set()
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from visitor.doors.service import Doors, public
 from visitor.errors import BadInput
@@ -36,7 +36,7 @@ class NotOneThing(BadInput):
 
 @post("/api/v1/doors/{door_id:uuid}/taps", status_code=200, tags=["doors"])
 async def tap(
-    door_id: FromPath[UUID], data: TapInput, principal: NamedDependency[Principal], doors: NamedDependency[Doors]
+    door_id: FromPath[UUID], data: JSONBody[TapInput], principal: NamedDependency[Principal], doors: NamedDependency[Doors]
 ) -> dict[str, Any]:
     """Decide a tap at a door. Answers 200 with `{verdict, reason, message}` for granted and denied alike."""
     if (data.token is None) == (data.card is None):

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from visitor.emergency.models import IncidentState, Outcome, Source
 from visitor.emergency.service import Emergency
@@ -41,7 +41,7 @@ class CredentialInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @post("/api/v1/incidents", tags=["emergency"])
 async def declare(
-    data: DeclareInput, principal: NamedDependency[Principal], emergency: NamedDependency[Emergency]
+    data: JSONBody[DeclareInput], principal: NamedDependency[Principal], emergency: NamedDependency[Emergency]
 ) -> dict[str, Any]:
     """Declare an incident or a drill at a school. 409 `incident-already-declared` while one is open."""
     incident = await emergency.declare(
@@ -69,7 +69,7 @@ async def get_incident(
 
 @post("/api/v1/incidents/{incident_id:uuid}/state", status_code=200, tags=["emergency"])
 async def change_state(
-    incident_id: FromPath[UUID], data: StateInput, principal: NamedDependency[Principal], emergency: NamedDependency[Emergency]
+    incident_id: FromPath[UUID], data: JSONBody[StateInput], principal: NamedDependency[Principal], emergency: NamedDependency[Emergency]
 ) -> dict[str, Any]:
     """Another instruction for the same incident, such as from hold to lockdown."""
     return {"incident": (await emergency.change(principal, incident_id, data.state)).public()}
@@ -80,7 +80,7 @@ async def resolve(
     incident_id: FromPath[UUID],
     principal: NamedDependency[Principal],
     emergency: NamedDependency[Emergency],
-    data: ResolveInput | None = None,
+    data: JSONBody[ResolveInput | None] = None,
 ) -> dict[str, Any]:
     """End an incident: doors and kiosks work as before, emergency credentials are over. 409 `incident-over` when it was."""
     return {"incident": (await emergency.resolve(principal, incident_id, (data or ResolveInput()).outcome)).public()}
@@ -88,7 +88,7 @@ async def resolve(
 
 @post("/api/v1/officers/{officer_id:uuid}/emergency-credential", tags=["emergency"])
 async def issue_credential(
-    officer_id: FromPath[UUID], data: CredentialInput, principal: NamedDependency[Principal], emergency: NamedDependency[Emergency]
+    officer_id: FromPath[UUID], data: JSONBody[CredentialInput], principal: NamedDependency[Principal], emergency: NamedDependency[Emergency]
 ) -> dict[str, Any]:
     """A credential for one officer and one incident. A signed-in person must have given the password within ten minutes."""
     issued = await emergency.issue_credential(principal, officer_id, data.incident_id, data.reason)

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from visitor.hall.models import CheckAnswer
 from visitor.hall.service import Hall
@@ -33,13 +33,13 @@ class ChallengeInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @post("/api/v1/badge-checks", status_code=200, tags=["hall"])
-async def check_badge(data: CheckInput, principal: NamedDependency[Principal], hall: NamedDependency[Hall]) -> CheckAnswer:
+async def check_badge(data: JSONBody[CheckInput], principal: NamedDependency[Principal], hall: NamedDependency[Hall]) -> CheckAnswer:
     """May the bearer of this badge be here? Answers 200 for yes and no alike; the check is kept."""
     return await hall.check(principal, data.site_id, data.token, data.place)
 
 
 @post("/api/v1/challenges", tags=["hall"])
-async def challenge(data: ChallengeInput, principal: NamedDependency[Principal], hall: NamedDependency[Hall]) -> dict[str, Any]:
+async def challenge(data: JSONBody[ChallengeInput], principal: NamedDependency[Principal], hall: NamedDependency[Hall]) -> dict[str, Any]:
     """Report somebody without a badge."""
     return {"challenge": await hall.challenge(principal, data.site_id, data.place, data.description, data.outcome)}
 
