@@ -67,7 +67,7 @@ async def _district(made_node: Node, file: Path, progress: Progress) -> district
         ]}))  # fmt: skip
     else:
         made = await _kept(made_node, file)
-    in_force = {entry.name for entry in await made_node.registries.lists() if entry.revision}
+    in_force = {entry.name for entry in made_node.registries.lists() if entry.revision}
     if "offenders" not in in_force:
         progress.step(f"Importing a fictitious registry of {lists.REGISTRY_SIZE:,} entries")
         with tempfile.TemporaryDirectory() as folder:
