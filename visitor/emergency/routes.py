@@ -88,7 +88,10 @@ async def resolve(
 
 @post("/api/v1/officers/{officer_id:uuid}/emergency-credential", tags=["emergency"])
 async def issue_credential(
-    officer_id: FromPath[UUID], data: JSONBody[CredentialInput], principal: NamedDependency[Principal], emergency: NamedDependency[Emergency]
+    officer_id: FromPath[UUID],
+    data: JSONBody[CredentialInput],
+    principal: NamedDependency[Principal],
+    emergency: NamedDependency[Emergency],
 ) -> dict[str, Any]:
     """A credential for one officer and one incident. A signed-in person must have given the password within ten minutes."""
     issued = await emergency.issue_credential(principal, officer_id, data.incident_id, data.reason)
