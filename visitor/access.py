@@ -89,6 +89,21 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/incidents/{incident_id}/resolve"): RESPOND,
     ("POST", "/api/v1/officers/{officer_id}/emergency-credential"): frozenset({"respond", "admin"}),
     ("GET", "/api/v1/sites/{site_id}/on-site"): RESPOND,
+    # ── pages and what they listen to ────────────────────────────────────────────────────────────────────────
+    ("GET", "/api/v1/sites/{site_id}/events"): EVERY_ROLE,
+    ("GET", "/api/v1/stations/{station_id}/events"): STATION,
+    ("POST", "/api/v1/decode"): STATION | EVERY_ROLE,
+    ("GET", "/kiosk"): frozenset({"station"}),
+    ("GET", "/kiosk/choices"): frozenset({"station"}),
+    ("GET", "/desk"): DESK,
+    ("GET", "/desk/board"): DESK,
+    ("GET", "/desk/summary"): DESK,
+    ("GET", "/desk/banner"): DESK,
+    ("GET", "/desk/nothing"): DESK,
+    ("GET", "/desk/visits/{visit_id}"): DESK,
+    ("GET", "/desk/printers"): DESK,
+    ("GET", "/desk/incident"): DESK,
+    ("POST", "/desk/find"): DESK,
 }
 
 

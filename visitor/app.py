@@ -40,18 +40,23 @@ from visitor.http import EXCEPTION_HANDLERS, SecurityHeaders
 from visitor.ids import new_id
 from visitor.keys import KeyRing
 from visitor.people.service import People
+from visitor.policies import routes as policies_routes
 from visitor.policies.service import Policies
+from visitor.registries import routes as registries_routes
 from visitor.registries.service import Registries
+from visitor.screening import routes as screening_routes
 from visitor.screening.service import Screening
 from visitor.security import Authentication, Principal, RateLimit, guard
 from visitor.settings import Settings
 from visitor.sites.service import Sites
+from visitor.visits import routes as visits_routes
 from visitor.visits.badge import BadgeContents
 from visitor.visits.readings import ReaderWatch, Readings
 from visitor.visits.service import Visits
 from visitor.visits.views import Views
 from visitor.web import routes as web_routes
 from visitor.web import templating
+from visitor.web.shell import Faces
 
 log = logging.getLogger(__name__)
 WEB = Path(__file__).parent / "web"
@@ -89,6 +94,10 @@ class Node:
         self.badges.content_of = BadgeContents(database, self.sites, self.accounts, self.people, self.policies).of
         self.hall = Hall(database, keys, self.sites)
         self.emergency = Emergency(database, self.sites, self.accounts, self.credentials, self.visits.open_at)
+        self.faces = Faces(
+            self.sites, self.accounts, self.people, self.registries, self.policies, self.badges, self.escorts, self.visits, self.views,
+            self.hall, self.doors, self.emergency,
+        )
         # Long-running parts: (start, stop), in order.
         self._parts: list[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]] = [
             (self.policies.start, self.policies.stop),
@@ -113,6 +122,7 @@ class Node:
             "policies": self.policies, "visits": self.visits, "views": self.views,
             "credentials": self.credentials, "badges": self.badges, "escorts": self.escorts,
             "doors": self.doors, "hall": self.hall, "emergency": self.emergency,
+            "readings": self.readings, "faces": self.faces,
         }
 
     async def start(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -17,10 +17,10 @@ from litestar.response import Redirect, ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from visitor.db import Event
 from visitor.errors import TooManyRequests, Unauthenticated, VisitorError
 from visitor.events import EventBus
 from visitor.ids import new_id
-from visitor.security import Principal
 
 log = logging.getLogger(__name__)
 _BY_STATUS = {
@@ -131,8 +131,8 @@ class SecurityHeaders:
         await self._app(scope, receive, with_headers if scope["type"] == ScopeType.HTTP else send)
 
 
-def live(bus: EventBus, principal: Principal, site_id: Any, topics: frozenset[str]) -> ServerSentEvent:
-    """Server-sent events of one site: `event: <topic>`, `data: <row id>`.
+def live(bus: EventBus, wanted: Callable[[Event], bool]) -> ServerSentEvent:
+    """Server-sent events that a page may hear of: `event: <topic>`, `data: <row id>`.
 
     Catch-up is by state, not by a log: the first message, and any after a gap, is `sync`, at which a page fetches its board
     again. A `beat` every 15 s lets a page show when it last heard from the server.
@@ -149,7 +149,7 @@ def live(bus: EventBus, principal: Principal, site_id: Any, topics: frozenset[st
                     continue
                 if event.topic == "sync":
                     yield ServerSentEventMessage(event="sync", data="")
-                elif event.topic in topics and event.site_id == site_id:
+                elif wanted(event):
                     yield ServerSentEventMessage(event=event.topic, data=str(event.subject))
 
     return ServerSentEvent(messages())

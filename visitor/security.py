@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import hmac
+import time
 from datetime import datetime
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from litestar.exceptions import ClientException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from visitor.errors import Forbidden, NotFound, Unauthenticated
+from visitor.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
 
 Role = Literal["station", "desk", "hall", "respond", "admin", "doors"]
 SESSION_COOKIE = "visitor_session"
@@ -81,6 +82,31 @@ class Authenticator(Protocol):
     async def by_session(self, cookie: str) -> Principal | None: ...
 
 
+class RateLimit:
+    """ASGI middleware: at most so many requests a minute from one address, counted in fixed windows.
+
+    Ours, because Litestar's keeps every timestamp of the window in one serialised list: its cost grows with the traffic.
+    """
+
+    def __init__(self, app: ASGIApp, per_minute: int) -> None:
+        self._app = app
+        self._per_minute = per_minute
+        self._window = 0
+        self._counts: dict[str, int] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            window = int(time.monotonic() // 60)
+            if window != self._window:
+                self._window, self._counts = window, {}
+            client = scope.get("client")
+            address = client[0] if client else ""
+            count = self._counts[address] = self._counts.get(address, 0) + 1
+            if count > self._per_minute:
+                raise TooManyRequests("Too many requests from this address. Wait a minute.", retry_after=60)
+        await self._app(scope, receive, send)
+
+
 class Authentication:
     """ASGI middleware: puts the caller's Principal into the scope. A wrong token is refused, a stale cookie is nobody."""
 
@@ -103,11 +129,20 @@ class Authentication:
                 connection.scope["visitor_bad_token"] = True  # type: ignore[typeddict-unknown-key]
             return principal or ANONYMOUS
         found = ANONYMOUS
-        if cookie := connection.cookies.get(SESSION_COOKIE):
+        station = connection.cookies.get(STATION_COOKIE)
+        if station and _as_station(connection):
+            found = await self._authenticator.by_token(station) or ANONYMOUS
+        if found is ANONYMOUS and (cookie := connection.cookies.get(SESSION_COOKIE)):
             found = await self._authenticator.by_session(cookie) or ANONYMOUS
-        if found is ANONYMOUS and (cookie := connection.cookies.get(STATION_COOKIE)):
-            found = await self._authenticator.by_token(cookie) or ANONYMOUS
+        if found is ANONYMOUS and station:
+            found = await self._authenticator.by_token(station) or ANONYMOUS
         return found
+
+
+def _as_station(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """A kiosk's page acts as its station, even in a browser where somebody is signed in too: the lesser of the two."""
+    path = connection.scope["path"]
+    return path.startswith(("/kiosk", "/api/v1/stations/")) or "x-visitor-station" in connection.headers
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -16,6 +16,7 @@ from visitor.accounts.service import Accounts, LinkUsed, WrongSignIn
 from visitor.errors import BadInput, Conflict, TooManyRequests
 from visitor.security import SESSION_COOKIE, STATION_COOKIE, Principal
 from visitor.settings import Settings
+from visitor.web import decode, desk, kiosk, live
 
 
 class SignInForm(msgspec.Struct):
@@ -115,4 +116,7 @@ async def pair(code: FromPath[str], accounts: NamedDependency[Accounts], setting
     return Redirect("/kiosk", status_code=303, cookies=[_cookie(STATION_COOKIE, token, settings, days=365)])
 
 
-HANDLERS: list[Any] = [start, sign_in_page, sign_in, sign_out, set_up_page, set_up, pair_page, pair]
+HANDLERS: list[Any] = [
+    start, sign_in_page, sign_in, sign_out, set_up_page, set_up, pair_page, pair,
+    *live.HANDLERS, *decode.HANDLERS, *kiosk.HANDLERS, *desk.HANDLERS,
+]

@@ -1,0 +1,113 @@
+// Keyboard-wedge scanners: a scan typed as keys, put back together as the bytes that the barcode holds.
+//
+// Read from keydown, because an input's value drops the control characters (GS, RS) that a license barcode is made of.
+// Scanners send a control character as Ctrl+letter ("Ctrl+X mode"), as Alt and digits, or as Enter, Tab and Escape.
+// A scan is told from a person by its speed: at least MIN keys, MEAN ms apart on average, none more than GAP ms after the
+// one before. Anything slower is a person typing, or a stray key, and is left alone.
+
+const GAP = 250;   // ms: longer than a Bluetooth scanner's hiccup, shorter than two scans
+const MEAN = 50;   // ms a key on average; a fast typist needs 90
+const MIN = 8;     // keys; with a terminator MIN_ENDED will do
+const MIN_ENDED = 5;
+
+// What Ctrl+key means as a control character (ASCII column 0): letters, and the six signs beyond them. Shift is often lost.
+const SIGNS = { "[": 27, "\\": 28, "]": 29, "^": 30, "6": 30, "_": 31, "-": 31, "@": 0, "2": 0, "/": 31 };
+const NAMED = { Enter: 13, Tab: 9, Escape: 27, Backspace: 8 };
+
+export function keyCode(event) {
+  const { key } = event;
+  if (key in NAMED) return NAMED[key];
+  if (key.length !== 1) return key.startsWith("F") && event.ctrlKey ? null : undefined;
+  if (event.ctrlKey && !event.altKey) {
+    const lower = key.toLowerCase();
+    if (lower >= "a" && lower <= "z") return lower.charCodeAt(0) & 31;
+    return key in SIGNS ? SIGNS[key] : undefined;
+  }
+  return key.codePointAt(0);
+}
+
+export function bytesOf(codes) {
+  if (codes.every((c) => c < 256)) return Uint8Array.from(codes); // Latin-1, as AAMVA barcodes are
+  return new TextEncoder().encode(codes.map((c) => String.fromCodePoint(c)).join(""));
+}
+
+export class Wedge {
+  constructor({ onFrame, onStart = () => {} }) {
+    this.onFrame = onFrame;
+    this.onStart = onStart;
+    this.clear();
+  }
+
+  clear() {
+    this.codes = [];
+    this.first = this.last = 0;
+    this.alt = "";
+    this.field = null;
+    this.told = false;
+    clearTimeout(this.timer);
+  }
+
+  attach(target = document) {
+    target.addEventListener("keydown", (e) => this.down(e), true);
+    target.addEventListener("keyup", (e) => this.up(e), true);
+    return this;
+  }
+
+  get fast() {
+    return this.codes.length > 1 && (this.last - this.first) / (this.codes.length - 1) <= MEAN;
+  }
+
+  down(event) {
+    if (event.repeat || event.isComposing) return; // a held key is no scanner
+    if (event.altKey && /^(Numpad|Digit)\d$/.test(event.code)) { // Alt and a character's decimal number
+      this.alt += event.code.at(-1);
+      event.preventDefault();
+      return;
+    }
+    const code = keyCode(event);
+    if (code === undefined || code === null) return;
+    this.take(code, event);
+  }
+
+  up(event) {
+    if (event.key === "Alt" && this.alt) {
+      const code = Number(this.alt);
+      this.alt = "";
+      if (code < 0x110000) this.take(code, event);
+    }
+  }
+
+  take(code, event) {
+    if (this.codes.length && event.timeStamp - this.last > GAP) this.end();
+    if (!this.codes.length) {
+      this.first = event.timeStamp;
+      const field = event.target;
+      this.field = field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement ? { field, value: field.value } : null;
+    }
+    this.codes.push(code);
+    this.last = event.timeStamp;
+    // From the third quick key on this is a scanner: nothing else on the page, and no shortcut of the browser, may act on it.
+    const scanning = this.codes.length >= 3 && this.fast;
+    const control = code < 32 && (event.ctrlKey || this.fast); // Enter as a second quick key must not press a button
+    if (scanning || control) {
+      event.preventDefault();
+      event.stopPropagation();
+    }
+    if (scanning && !this.told) {
+      this.told = true;
+      this.onStart();
+    }
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.end(), GAP);
+  }
+
+  end() {
+    const { codes, field } = this;
+    const ended = codes.at(-1) === 13 || codes.at(-1) === 9;
+    const scan = this.fast && codes.length >= (ended ? MIN_ENDED : MIN);
+    this.clear();
+    if (!scan) return;
+    if (field) field.field.value = field.value; // what the first keys left in a field is no typing
+    this.onFrame(bytesOf(codes));
+  }
+}
