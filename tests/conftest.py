@@ -120,7 +120,7 @@ class School:
 
 
 @pytest.fixture
-async def school(node: Node, tmp_path: Path) -> AsyncIterator[School]:
+async def oak_school(node: Node, tmp_path: Path) -> AsyncIterator[School]:
     """One school with zones, doors, stations, staff and a loaded list of three invented entries; a second school beside it."""
     import httpx
     import msgspec
@@ -179,3 +179,15 @@ async def school(node: Node, tmp_path: Path) -> AsyncIterator[School]:
     )
     for client in clients.values():
         await client.aclose()
+
+
+@pytest.fixture
+async def office(node: Node) -> AsyncIterator[Any]:
+    """A front office with two printers that are not there (tests/front_office.py); what prints is started by the test."""
+    from tests.front_office import FrontOffice
+
+    await node.printing.stop()
+    made = FrontOffice(node)
+    await made.build()
+    yield made
+    await made.close()
