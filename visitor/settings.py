@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -37,16 +38,23 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scan_bytes: int = 8_000_000
     upload_bytes: int = 600_000_000
     sign_in_per_minute: int = 10
-    requests_per_minute: int = 6_000
+    requests_per_minute: int = 60_000  # of one address: a whole school may stand behind one
 
 
 class Hardware(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Devices at this node. `pcsc` watches smart-card readers: reader name → station id; "" watches none."""
+    """Devices at this node that read documents for a station; keys are devices, values stations' ids.
 
-    pcsc: bool = False
-    pcsc_station: str = ""
-    serial: dict[str, str] = {}  # device path → station id
-    network: dict[str, str] = {}  # host:port of a network scanner → station id
+    `piv_anchors` are certificate files (PEM or DER) that PIV cards are held against, `piv_intermediates` help to find a path,
+    `piv_crls` are revocation lists; without anchors a PIV card is refused.
+    """
+
+    serial: dict[str, UUID] = {}  # /dev/serial/by-id/… → station
+    network: dict[str, UUID] = {}  # host:port of a scanner that waits for our connection → station
+    listen: dict[str, UUID] = {}  # host:port where a scanner connects to us → station
+    cards: dict[str, UUID] = {}  # a part of a PC/SC reader's name ("" for any) → station; one at most
+    piv_anchors: tuple[Path, ...] = ()
+    piv_intermediates: tuple[Path, ...] = ()
+    piv_crls: tuple[Path, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

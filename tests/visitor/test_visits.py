@@ -17,6 +17,11 @@ from visitor.visits.models import FOLLOWS, OPEN, message
 MATCH = {"family_name": "Reyes", "given_name": "Daniel", "middle_names": ["Ortega"], "birth_date": "1986-03-14", "sex": "M", "number": "X1"}
 
 
+@pytest.fixture
+def school(oak_school: Any) -> Any:
+    return oak_school
+
+
 async def _checked_in(school: Any, client: str = "desk", **document: Any) -> dict[str, Any]:
     answer = await school.clients[client].post("/api/v1/check-ins", json=school.check_in_body(**document))
     assert answer.status_code == 201, answer.text

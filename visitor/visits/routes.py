@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromHeader, FromPath, FromQuery
+from litestar.params import FromHeader, FromPath, FromQuery, JSONBody
 
 from visitor.errors import BadInput, NotFound
 from visitor.people.service import People
@@ -31,7 +31,8 @@ class EscortAccept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class CheckOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     station_id: UUID
-    token: Annotated[str, msgspec.Meta(max_length=2048)]
+    token: Annotated[str, msgspec.Meta(max_length=2048)] = ""
+    reading_id: UUID | None = None
     language: Language = "en"
 
 
@@ -41,7 +42,7 @@ def _body(view: StationView | DeskView) -> dict[str, Any]:
 
 @post("/api/v1/check-ins", tags=["visits"], request_max_body_size=_CHECK_IN_BYTES)
 async def check_in(
-    data: CheckIn,
+    data: JSONBody[CheckIn],
     principal: NamedDependency[Principal],
     visits: NamedDependency[Visits],
     views: NamedDependency[Views],
@@ -86,7 +87,7 @@ async def get_visit(
 
 @post("/api/v1/visits/{visit_id:uuid}/approve", status_code=200, tags=["visits"])
 async def approve(
-    visit_id: FromPath[UUID], data: Reason, principal: NamedDependency[Principal], visits: NamedDependency[Visits],
+    visit_id: FromPath[UUID], data: JSONBody[Reason], principal: NamedDependency[Principal], visits: NamedDependency[Visits],
     views: NamedDependency[Views],
 ) -> dict[str, Any]:
     """Let a held visitor in; 409 `screening-undecided` while a possible match is open."""
@@ -95,7 +96,7 @@ async def approve(
 
 @post("/api/v1/visits/{visit_id:uuid}/refuse", status_code=200, tags=["visits"])
 async def refuse(
-    visit_id: FromPath[UUID], data: Reason, principal: NamedDependency[Principal], visits: NamedDependency[Visits],
+    visit_id: FromPath[UUID], data: JSONBody[Reason], principal: NamedDependency[Principal], visits: NamedDependency[Visits],
     views: NamedDependency[Views],
 ) -> dict[str, Any]:
     return _body(await views.of(principal, await visits.refuse(principal, visit_id, data.reason)))
@@ -103,7 +104,7 @@ async def refuse(
 
 @post("/api/v1/visits/{visit_id:uuid}/cancel", status_code=200, tags=["visits"])
 async def cancel(
-    visit_id: FromPath[UUID], data: Reason, principal: NamedDependency[Principal], visits: NamedDependency[Visits],
+    visit_id: FromPath[UUID], data: JSONBody[Reason], principal: NamedDependency[Principal], visits: NamedDependency[Visits],
     views: NamedDependency[Views],
 ) -> dict[str, Any]:
     """The visitor went before anything was decided, or before the escort came."""
@@ -112,7 +113,7 @@ async def cancel(
 
 @post("/api/v1/visits/{visit_id:uuid}/remove", status_code=200, tags=["visits"])
 async def remove(
-    visit_id: FromPath[UUID], data: Reason, principal: NamedDependency[Principal], visits: NamedDependency[Visits],
+    visit_id: FromPath[UUID], data: JSONBody[Reason], principal: NamedDependency[Principal], visits: NamedDependency[Visits],
     views: NamedDependency[Views],
 ) -> dict[str, Any]:
     """The visitor was sent or led away."""
@@ -121,7 +122,7 @@ async def remove(
 
 @post("/api/v1/visits/{visit_id:uuid}/escort/accept", status_code=200, tags=["visits"])
 async def accept_escort(
-    visit_id: FromPath[UUID], data: EscortAccept, principal: NamedDependency[Principal], visits: NamedDependency[Visits],
+    visit_id: FromPath[UUID], data: JSONBody[EscortAccept], principal: NamedDependency[Principal], visits: NamedDependency[Visits],
     views: NamedDependency[Views],
 ) -> dict[str, Any]:
     """A member of staff takes charge of the visitor; the badge opens doors from here."""
@@ -137,11 +138,20 @@ async def check_out(
 
 @post("/api/v1/check-outs", status_code=200, tags=["visits"])
 async def check_out_by_badge(
-    data: CheckOut, principal: NamedDependency[Principal], visits: NamedDependency[Visits], views: NamedDependency[Views]
+    data: JSONBody[CheckOut], principal: NamedDependency[Principal], visits: NamedDependency[Visits], views: NamedDependency[Views]
 ) -> dict[str, Any]:
     """A visitor scans the badge at a paired station and leaves."""
-    visit, given_name = await visits.check_out_by_badge(principal, data.station_id, data.token)
+    visit, given_name = await visits.check_out_by_badge(principal, data.station_id, data.token, data.reading_id)
     return _body(await views.of(principal, visit, given_name, data.language))
+
+
+@get("/api/v1/stations/{station_id:uuid}/readings/{reading_id:uuid}", tags=["visits"])
+async def reading(
+    station_id: FromPath[UUID], reading_id: FromPath[UUID], principal: NamedDependency[Principal], visits: NamedDependency[Visits]
+) -> dict[str, Any]:
+    """What a reader of this node read for a station: its kind, and a sentence where it could not be used. Never its content."""
+    kind, problem = visits.reading_kind(principal, station_id, reading_id)
+    return {"reading": {"id": reading_id, "kind": kind, "problem": problem}}
 
 
 @get("/api/v1/visits/{visit_id:uuid}/photo", tags=["visits"], media_type="image/jpeg")
@@ -157,5 +167,5 @@ async def photo(
 
 
 HANDLERS: list[Any] = [
-    check_in, list_visits, get_visit, approve, refuse, cancel, remove, accept_escort, check_out, check_out_by_badge, photo,
+    check_in, list_visits, get_visit, approve, refuse, cancel, remove, accept_escort, check_out, check_out_by_badge, reading, photo,
 ]

@@ -186,7 +186,7 @@ class Visits:
             return asked.document.document()
         assert asked.scan is not None
         if asked.scan.reading_id is not None:
-            return self._readings.look(station_id, asked.scan.reading_id)
+            return self._readings.document(station_id, asked.scan.reading_id)
         return await read_document(asked.scan)
 
     def _station(self, principal: Principal, station_id: UUID) -> StationRow:
@@ -316,13 +316,22 @@ class Visits:
                 raise models.NotOnSite("This visitor is not here: the visit is over or was never approved.")
             return await self._finish(tx, visit, "checked_out", principal.actor)
 
-    async def check_out_by_badge(self, principal: Principal, station_id: UUID, token: str) -> tuple[Visit, str]:
+    async def check_out_by_badge(
+        self, principal: Principal, station_id: UUID, token: str, reading_id: UUID | None = None
+    ) -> tuple[Visit, str]:
         """A visitor scans the badge at a station and leaves; the given name is for the farewell."""
         station = self._station(principal, station_id)
+        if reading_id is not None:
+            token = self._readings.badge(station.id, reading_id)
         visit_id = await self.of_token(token, station.site_id)
         visit = await self.check_out(principal, visit_id)
         person = await self._people.person(visit.site_id, visit.person_id)
         return visit, person.given_name
+
+    def reading_kind(self, principal: Principal, station_id: UUID, reading_id: UUID) -> tuple[str, str]:
+        """What a reader of this node read for a station: (document | badge | other | problem, a sentence for the visitor)."""
+        kept = self._readings.look(self._station(principal, station_id).id, reading_id)
+        return kept.kind, kept.problem
 
     async def of_token(self, token: str, site_id: UUID) -> UUID:
         """The visit of a badge's token. Raises NotOnSite for any token that is no badge of this site."""
