@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import get, put
 from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from visitor.policies.models import Purpose, PurposePolicy
 from visitor.policies.service import Policies
@@ -29,7 +30,7 @@ async def purposes(policies: NamedDependency[Policies]) -> dict[str, Any]:
 
 @put("/api/v1/purposes", tags=["policies"])
 async def set_purposes(
-    data: PurposesInput, principal: NamedDependency[Principal], policies: NamedDependency[Policies]
+    data: JSONBody[PurposesInput], principal: NamedDependency[Principal], policies: NamedDependency[Policies]
 ) -> dict[str, Any]:
     """Put new purposes in force as the next version; visits keep the version they were decided by."""
     return _shown(await policies.replace(principal, data.purposes))

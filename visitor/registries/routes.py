@@ -16,7 +16,7 @@ from litestar import get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import Body, FromPath, FromQuery, JSONBody
 
 from visitor.errors import Forbidden
 from visitor.registries.models import EntryProblem, SharedRow, Table
@@ -131,7 +131,7 @@ async def barred(
 
 @post("/api/v1/barred-entries", status_code=201, tags=["watchlists"])
 async def bar(
-    data: PersonInput, principal: NamedDependency[Principal], registries: NamedDependency[Registries]
+    data: JSONBody[PersonInput], principal: NamedDependency[Principal], registries: NamedDependency[Registries]
 ) -> dict[str, Any]:
     """Bar a person from every school of the district, at once."""
     row = await registries.keep(principal, "barred_entries", data.site_id, data.entry("barred"), data.reason, data.valid_until)
@@ -140,7 +140,7 @@ async def bar(
 
 @post("/api/v1/barred-entries/{entry_id:uuid}/lift", status_code=200, tags=["watchlists"])
 async def lift_barred(
-    entry_id: FromPath[UUID], data: LiftInput, principal: NamedDependency[Principal], registries: NamedDependency[Registries]
+    entry_id: FromPath[UUID], data: JSONBody[LiftInput], principal: NamedDependency[Principal], registries: NamedDependency[Registries]
 ) -> dict[str, Any]:
     """Lift a barring, at once."""
     await registries.end(principal, "barred_entries", entry_id, data.reason)
@@ -157,7 +157,7 @@ async def orders(
 
 @post("/api/v1/custody-orders", status_code=201, tags=["watchlists"])
 async def add_order(
-    data: PersonInput, principal: NamedDependency[Principal], registries: NamedDependency[Registries]
+    data: JSONBody[PersonInput], principal: NamedDependency[Principal], registries: NamedDependency[Registries]
 ) -> dict[str, Any]:
     """Keep the adult whom a custody order restricts; `reason` says what the desk must know."""
     row = await registries.keep(principal, "custody_orders", data.site_id, data.entry("custody"), data.reason, data.valid_until)
@@ -166,7 +166,7 @@ async def add_order(
 
 @post("/api/v1/custody-orders/{entry_id:uuid}/lift", status_code=200, tags=["watchlists"])
 async def lift_order(
-    entry_id: FromPath[UUID], data: LiftInput, principal: NamedDependency[Principal], registries: NamedDependency[Registries]
+    entry_id: FromPath[UUID], data: JSONBody[LiftInput], principal: NamedDependency[Principal], registries: NamedDependency[Registries]
 ) -> dict[str, Any]:
     """End a custody order, at once."""
     await registries.end(principal, "custody_orders", entry_id, data.reason)

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from visitor.screening.models import DecisionInput, ScreeningRow
 from visitor.screening.service import Screening
@@ -29,7 +29,7 @@ def shown(row: ScreeningRow) -> dict[str, Any]:
 
 @post("/api/v1/screenings/{screening_id:uuid}/decision", status_code=200, tags=["screening"])
 async def decide(
-    screening_id: FromPath[UUID], data: DecisionInput, principal: NamedDependency[Principal], screening: NamedDependency[Screening]
+    screening_id: FromPath[UUID], data: JSONBody[DecisionInput], principal: NamedDependency[Principal], screening: NamedDependency[Screening]
 ) -> dict[str, Any]:
     """Decide a possible match: `cleared` (another person), `confirmed` (the same), or `escalated` to somebody else. The visit is
     approved or refused after it."""
@@ -38,7 +38,7 @@ async def decide(
 
 @post("/api/v1/clearances/{clearance_id:uuid}/revoke", status_code=200, tags=["screening"])
 async def revoke(
-    clearance_id: FromPath[UUID], data: RevokeInput, principal: NamedDependency[Principal], screening: NamedDependency[Screening]
+    clearance_id: FromPath[UUID], data: JSONBody[RevokeInput], principal: NamedDependency[Principal], screening: NamedDependency[Screening]
 ) -> dict[str, Any]:
     """End a clearance: from now on the match is shown again."""
     await screening.revoke(principal, clearance_id, data.reason)
