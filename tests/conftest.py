@@ -77,9 +77,10 @@ async def node(postgres: EmbeddedPostgres, database_name: str, tmp_path: Path) -
     """A started node on a fresh database, with a data folder of its own and nothing in it."""
     from visitor.app import running_node
     from visitor.keys import KeyRing
-    from visitor.settings import Settings
+    from visitor.settings import Screening, Settings
 
-    settings = Settings(data=tmp_path / "data", database_url=postgres.app_url(database_name))
+    # A loaded test machine is no reason to hold a visitor.
+    settings = Settings(data=tmp_path / "data", database_url=postgres.app_url(database_name), screening=Screening(timeout_seconds=60))
     async with running_node(settings, postgres.app_url(database_name), KeyRing.new()) as started:
         yield started
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import io
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,9 @@ import pytest
 from PIL import Image
 
 from printers.testing import sample_photo
+
+# jobkit.py is shared with a worker process, which is no test.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def load_golden() -> ModuleType:

@@ -53,6 +53,8 @@ def test_the_package_exports_exactly_these_names() -> None:
         "Wedge",
         "decode_image",
         "decode_keys",
+        "decode_wiegand",
+        "encode_wiegand",
         "list_card_readers",
         "open_readers",
         "parse",

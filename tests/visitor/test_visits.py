@@ -113,7 +113,7 @@ async def test_an_escorted_visitor_waits_until_somebody_accepts(school: Any) -> 
     tap = await school.clients["doors"].post(f"/api/v1/doors/{door}/taps", json={"token": visit["badge"]["token"]})
     assert tap.json()["verdict"] == "denied"
     stranger = await school.hall.post(f"/api/v1/visits/{visit['id']}/escort/accept", json={"staff_id": str(school.elm_host)})
-    assert stranger.status_code in (400, 404, 409, 422)
+    assert stranger.status_code in (400, 403, 404, 409)
     accepted = await school.hall.post(f"/api/v1/visits/{visit['id']}/escort/accept", json={"staff_id": str(school.host)})
     assert accepted.status_code == 200 and accepted.json()["visit"]["status"] == "on_site"
     twice = await school.hall.post(f"/api/v1/visits/{visit['id']}/escort/accept", json={"staff_id": str(school.host)})
@@ -216,8 +216,6 @@ async def test_a_held_visitor_is_screened_again_when_the_list_comes_back(school:
 
 
 async def test_a_reason_is_asked_for(school: Any) -> None:
-    visit = await _checked_in(school, number=None)
-    assert visit["status"] in ("held", "on_site")
     held = (await school.desk.post("/api/v1/check-ins", json={**school.check_in_body(number="D1"), "purpose": "delivery"})).json()["visit"]
     assert held["status"] == "held" and held["reason"] == "needs-staff"
     for reason in ("", "   "):

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromHeader, FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
 from visitor.errors import BadInput, NotFound
 from visitor.people.service import People
@@ -46,7 +46,7 @@ async def check_in(
     principal: NamedDependency[Principal],
     visits: NamedDependency[Visits],
     views: NamedDependency[Views],
-    idempotency_key: FromHeader[str | None] = None,
+    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key")] = None,
 ) -> Response[dict[str, Any]]:
     """Check a visitor in from a scan or a document. The same `Idempotency-Key` and body give the same visit again."""
     outcome = await visits.check_in(principal, data, idempotency_key)
