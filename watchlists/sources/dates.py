@@ -6,6 +6,7 @@ Every function returns EDTF or raises `ValueError` with words that do not repeat
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, date, datetime
 from typing import Final
@@ -144,6 +145,7 @@ def from_pattern(text: str, pattern: str) -> str:
     return edtf(int(parts["y"]), month or None, int(parts.get("d") or 0) or None)
 
 
+@functools.cache
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """The expression of a date pattern.
 

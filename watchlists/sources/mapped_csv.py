@@ -62,9 +62,11 @@ def _rows(document: Document, mapping: TableMapping) -> Iterator[Row]:
         rows = _headless(document, mapping)
     else:
         rows = table(document, mapping.columns(), delimiter=mapping.file.delimiter, banner=mapping.file.banner)
+    skips = [(fold(skip.column), {value.upper() for value in skip.values}, skip.because) for skip in mapping.skip]
+    named = mapping.columns()
     for row in rows:
-        cells = {column: "" if cell.upper() in null else cell for column, cell in row.cells.items()}
-        because = next((s.because for s in mapping.skip if cells[fold(s.column)].upper() in {v.upper() for v in s.values}), None)
+        cells = {column: "" if (cell := row.cells[column]).upper() in null else cell for column in named}
+        because = next((because for column, values, because in skips if cells[column].upper() in values), None)
         if because is None:
             yield Row(row.line, cells)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Row:
         return self.cells.get(column, "")
 
 
+@functools.lru_cache(maxsize=1024)
 def fold(column: str) -> str:
     """A column's name as it is compared: `Post/Zip Code` and `post_zip_code` are one.
 
