@@ -52,6 +52,8 @@ from .pcsc import list_card_readers
 from .recognize import parse
 from .stream import CardReaders, InputScanner, LineScanner, ListeningScanner, ReadersConfig, ReaderStream, open_readers
 from .wedge import KeyDown, Wedge, decode_keys
+from .wiegand import decode as decode_wiegand
+from .wiegand import encode as encode_wiegand
 
 __all__ = [
     "TRAFFIC",
@@ -101,6 +103,8 @@ __all__ = [
     "Wedge",
     "decode_image",
     "decode_keys",
+    "decode_wiegand",
+    "encode_wiegand",
     "list_card_readers",
     "open_readers",
     "parse",

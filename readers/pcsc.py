@@ -97,6 +97,8 @@ class PcscConnection:
         result, response = self._scard.SCardTransmit(self._card, self._protocol, list(apdu))
         if result != self._scard.SCARD_S_SUCCESS:
             raise self._error(result)
+        if not response:
+            raise CardRemovedError  # drivers report a card that left this way as well
         if len(response) < 2:
             raise CardError("bad_response", "The card sent damaged data. Present it again, or use another card.")
         data, sw = bytes(response[:-2]), response[-2] << 8 | response[-1]

@@ -26,6 +26,7 @@ from readers.errors import CardError, CardRejectedError
 
 from . import piv_data
 from .cms import Signed, read_signed
+from .fascn import FascN
 from .piv_data import Cbeff, Chuid
 from .read import CardConnection, CardRead
 from .trust import PivTrust, key_identifier_matches
@@ -220,15 +221,23 @@ def _check_biometric(data: bytes, chuid: Chuid, signer: x509.Certificate, trust:
     if own != signer:
         trust.check(own, now, uses=_CONTENT_SIGNING)
     signed.verify(record.signed, own)
-    if signed.fascn != chuid.fascn_bytes or record.fascn_bytes != chuid.fascn_bytes:
+    # The rest of a FASC-N describes the holder's employment, and issuers fill it differently in the same card's objects.
+    if not (_same_card(signed.fascn, chuid) and _same_card(record.fascn_bytes, chuid)):
         raise _refuse("identifier_mismatch")
-    if signed.uuid is not None and any(chuid.guid) and signed.uuid != chuid.guid:
+    if signed.uuid and any(chuid.guid) and signed.uuid != chuid.guid:
         raise _refuse("identifier_mismatch")
     if not record.not_before <= now <= record.not_after:
         raise _refuse("biometric_expired")
     if record.not_after.date() < chuid.expires:
         raise _refuse("biometric_expires_early")
     return record
+
+
+def _same_card(fascn: bytes | None, chuid: Chuid) -> bool:
+    try:
+        return fascn is not None and FascN.decode(fascn).text == chuid.fascn.text
+    except CardError:
+        return False
 
 
 def _check_security(data: bytes, objects: dict[bytes, bytes], signer: x509.Certificate, chuid_signed: Signed) -> None:

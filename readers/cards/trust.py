@@ -72,6 +72,7 @@ class PivTrust:
         Raises CardRejectedError: ``untrusted``, ``signature_invalid``, ``certificate_expired``, ``certificate_not_yet_valid``,
         ``revoked``, ``revocation_unknown``, ``wrong_use``, ``ocsp_invalid``.
         """
+        self._path(certificate, now, 0, set())
         if uses:
             try:
                 stated = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -79,7 +80,6 @@ class PivTrust:
                 raise _rejected("wrong_use") from None
             if not uses & {oid.dotted_string for oid in stated}:
                 raise _rejected("wrong_use")
-        self._path(certificate, now, 0, set())
 
     def _path(self, certificate: x509.Certificate, now: datetime, depth: int, seen: set[bytes]) -> None:
         if certificate in self.anchors:

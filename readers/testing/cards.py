@@ -168,7 +168,7 @@ class VirtualPiv(VirtualCard):
         cla, ins, p1, p2 = apdu[:4]
         data = apdu[5 : 5 + apdu[4]] if len(apdu) > 5 else b""
         if ins == 0xC0:
-            return self._more()
+            return self._more(apdu[4] if len(apdu) > 4 else 0)
         if cla & 0x10:
             self._chained += data
             return _SW_OK
@@ -205,9 +205,11 @@ class VirtualPiv(VirtualCard):
         self._pending = data
         return self._more()
 
-    def _more(self) -> bytes:
-        part, self._pending = self._pending[:256], self._pending[256:]
-        return part + (bytes([0x61, min(len(self._pending), 255)]) if self._pending else _SW_OK)
+    def _more(self, size: int = 0) -> bytes:
+        size = size or 256
+        part, self._pending = self._pending[:size], self._pending[size:]
+        left = len(self._pending)
+        return part + (bytes([0x61, left if left < 256 else 0]) if left else _SW_OK)
 
     def _verify(self, reference: int, data: bytes) -> bytes:
         if reference != 0x80:

@@ -6,7 +6,9 @@ machine. A virtual card is a TCP client of the virtual reader (vsmartcard's vpcd
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -27,6 +29,8 @@ __all__ = ["PcscStation", "VirtualSlot", "isolated_pcscd"]
 _DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 _POWER_OFF, _POWER_ON, _RESET, _GET_ATR = 0, 1, 2, 4
 _STARTED_S = 10.0
+# pcscd looks at its readers every 0.4 s.
+_UNNOTICED_S = 1.0
 
 
 class VirtualSlot:
@@ -39,10 +43,16 @@ class VirtualSlot:
         self._address = (host, port)
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self._removed_at = 0.0
 
     def insert(self, card: VirtualCard) -> None:
-        """Put ``card`` into the slot; a card that is there is taken out first. OSError when there is no such reader."""
+        """Put ``card`` into the slot; a card that is there is taken out first. OSError when there is no such reader.
+
+        Waits until pcscd has surely noticed that the last card is gone: it misses a card put in sooner, for good. That
+        may take a second: from an event loop, call it in a thread.
+        """
         self.remove()
+        time.sleep(max(0.0, self._removed_at + _UNNOTICED_S - time.monotonic()))
         connection = socket.create_connection(self._address, timeout=5)
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -57,6 +67,7 @@ class VirtualSlot:
                 self._socket.shutdown(socket.SHUT_RDWR)
             self._socket.close()
             self._socket = None
+            self._removed_at = time.monotonic()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(5)
         self._thread = None
@@ -100,13 +111,52 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 
 class PcscStation:
-    """A running pcscd. ``slots`` are its readers; ``environment`` is what other programs (OpenSC) need to find it."""
+    """A running pcscd. ``slots`` are its readers; ``environment`` is what other programs (OpenSC) need to find it.
 
-    def __init__(self, slots: list[VirtualSlot], environment: dict[str, str], start: object) -> None:
-        self.slots = slots
-        self.environment = environment
-        self._start = start
-        self.process: subprocess.Popen[bytes] | None = None
+    ``stop`` and ``start`` restart it at the same address and with the same readers; cards in them are gone.
+    """
+
+    def __init__(self, configuration: Path, ports: list[int]) -> None:
+        self._configuration = configuration
+        self._ports = ports
+        # The service lives in a mount namespace of its own: clients reach its socket by way of a link that we move.
+        self._address = _client_address()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.slots = [VirtualSlot(port) for port in ports]
+        self.environment = {**os.environ, "PCSCLITE_CSOCK_NAME": str(self._address)}
+
+    def start(self) -> None:
+        """Start the service and wait until it and its readers answer. Raises ReaderUnavailableError."""
+        script = f"mount -t tmpfs tmpfs /run && mkdir /run/pcscd && exec pcscd -f -c {self._configuration}"
+        process = subprocess.Popen(["unshare", "-rm", "sh", "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = process
+        real = f"/proc/{process.pid}/root/run/pcscd/pcscd.comm"
+        _wait_for(real, self._ports, process)
+        self._address.unlink(missing_ok=True)
+        self._address.symlink_to(real)
+
+    def stop(self) -> None:
+        """Stop the service as a crash would. Safe to call twice."""
+        for slot in self.slots:
+            slot.remove()
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        self._address.unlink(missing_ok=True)
+
+
+@functools.cache
+def _client_address() -> Path:
+    """Where this process's PC/SC library looks for the service: it asks the environment once and remembers the answer."""
+    folder = Path(tempfile.mkdtemp(prefix="pcscd-client-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["PCSCLITE_CSOCK_NAME"] = str(folder / "pcscd.comm")
+    return folder / "pcscd.comm"
 
 
 def _free_ports(count: int) -> list[int]:
@@ -129,7 +179,7 @@ def _free_ports(count: int) -> list[int]:
 def isolated_pcscd(readers: int = 1) -> Iterator[PcscStation]:
     """A pcscd of one's own with ``readers`` virtual readers, for as long as the block runs.
 
-    While it runs, this process's PC/SC calls go to it. Raises ReaderUnavailableError ``no_pcscd`` saying what is missing
+    This process's PC/SC calls go to it, and from the first one on to no other. Raises ReaderUnavailableError ``no_pcscd`` saying what is missing
     (pcscd, vsmartcard-vpcd, or the right to make a namespace): tests skip with that sentence.
     """
     if shutil.which("pcscd") is None or not _DRIVER.exists():
@@ -143,45 +193,27 @@ def isolated_pcscd(readers: int = 1) -> Iterator[PcscStation]:
             # Readers that share one driver file lose insertions silently: each gets a copy under a name of its own.
             driver = Path(folder) / f"libifdvpcd{index}.so"
             shutil.copy(_DRIVER, driver)
-            entries.append(f'FRIENDLYNAME "Virtual {index}"\nDEVICENAME /dev/null:0x{port:04X}\nLIBPATH {driver}\nCHANNELID 0x{port:04X}\n')
+            channel = f"0x{port:04X}"
+            entries.append(f'FRIENDLYNAME "Virtual {index}"\nDEVICENAME /dev/null:{channel}\nLIBPATH {driver}\nCHANNELID {channel}\n')
         configuration = Path(folder) / "reader.conf"
         configuration.write_text("\n".join(entries))
-        before = os.environ.get("PCSCLITE_CSOCK_NAME")
-        process = _start(configuration)
+        station = PcscStation(configuration, ports)
+        link = _client_address()
+        before = link.readlink() if link.is_symlink() else None
         try:
-            address = f"/proc/{process.pid}/root/run/pcscd/pcscd.comm"
-            _wait_for(address, ports, process)
-            os.environ["PCSCLITE_CSOCK_NAME"] = address
-            station = PcscStation([VirtualSlot(port) for port in ports], {**os.environ, "PCSCLITE_CSOCK_NAME": address}, configuration)
-            station.process = process
-            try:
-                yield station
-            finally:
-                for slot in station.slots:
-                    slot.remove()
+            station.start()
+            yield station
         finally:
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            if before is None:
-                os.environ.pop("PCSCLITE_CSOCK_NAME", None)
-            else:
-                os.environ["PCSCLITE_CSOCK_NAME"] = before
-
-
-def _start(configuration: Path) -> subprocess.Popen[bytes]:
-    script = f"mount -t tmpfs tmpfs /run && mkdir /run/pcscd && exec pcscd -f -c {configuration}"
-    return subprocess.Popen(["unshare", "-rm", "sh", "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            station.stop()
+            if before is not None:
+                link.symlink_to(before)  # the station this one was started inside of
 
 
 def _wait_for(address: str, ports: list[int], process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _STARTED_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ReaderUnavailableError("no_pcscd", "pcscd could not be started in its own namespace (needs root or user namespaces).")
+            raise ReaderUnavailableError("no_pcscd", "pcscd did not start in its own namespace (it needs root or user namespaces).")
         if os.path.exists(address) and all(_listening(port) for port in ports):  # noqa: PTH110 - a path inside another namespace
             return
         time.sleep(0.02)
