@@ -29,7 +29,8 @@ def shown(row: ScreeningRow) -> dict[str, Any]:
 
 @post("/api/v1/screenings/{screening_id:uuid}/decision", status_code=200, tags=["screening"])
 async def decide(
-    screening_id: FromPath[UUID], data: JSONBody[DecisionInput], principal: NamedDependency[Principal], screening: NamedDependency[Screening]
+    screening_id: FromPath[UUID], data: JSONBody[DecisionInput], principal: NamedDependency[Principal],
+    screening: NamedDependency[Screening],
 ) -> dict[str, Any]:
     """Decide a possible match: `cleared` (another person), `confirmed` (the same), or `escalated` to somebody else. The visit is
     approved or refused after it."""
