@@ -4,8 +4,8 @@ A source yields `Entry` objects one by one and keeps account in a `Report`:
 
 - a fault of the *file* (encoding, columns, a cut-off download, damaged XML) always raises `SourceError`;
 - a *row* that cannot become an entry (no name, an id used twice) is **refused**;
-- a *value* that cannot be read (a birth date of 31 February) is **dropped** and its entry kept without it, because an entry that
-  screens by name alone alerts more often, never less.
+- a *value* that cannot be read (a birth date of 31 February) is **dropped** and its entry kept without it: it can still be found by
+  its other facts, if less surely, and a refused row cannot be found at all.
 
 Refused rows and dropped values raise when the reading is strict, and are counted and kept with their place when it is not. None is
 ever skipped unseen. Messages name file, line, column and the *shape* of a value (`99/99/99`), never the value: it may be personal.

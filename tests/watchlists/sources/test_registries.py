@@ -260,6 +260,14 @@ def test_a_mapping_is_checked_before_a_row_is_read(path: str, value: Any, words:
         lenient(TEXAS, "mapped-csv", mapping=changed(path, value))
 
 
+def test_the_readmes_mapping_is_one(tmp_path: Path) -> None:
+    readme = (MAPPINGS.parent / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "example.toml"
+    path.write_text(readme.split("```toml")[1].split("```")[0], encoding="utf-8")
+    loaded = sources.mapping.load(path)
+    assert loaded.title == "Example County" and loaded.skip[0].because == "deceased"
+
+
 def test_a_mapping_file_that_is_not_toml_names_its_line(tmp_path: Path, lenient: Callable[..., Any]) -> None:
     path = tmp_path / "registry.toml"
     path.write_text('title = "x"\nid = = 1\n')
