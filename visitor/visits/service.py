@@ -123,12 +123,14 @@ class Visits:
         zone = self._sites.site(site_id).zone_info
         known = not identity.weak and person.first_seen < now
         state = self._sites.state(site_id).state
-        decision = policy.decide(purpose, verdict, policy.DocumentFacts.of(document), state, now, zone, known=known)
+        # A name typed without a document's number is what somebody says of themselves, not an ID.
+        shown = document if asked.document is None or asked.document.number else None
+        decision = policy.decide(purpose, verdict, policy.DocumentFacts.of(shown), state, now, zone, known=known)
         held = decision if isinstance(decision, policy.Held) else None
         plan = policy.plan(purpose, now, zone, known=known)
         visit = Visit(
             site_id=site_id, id=visit_id, person_id=person.id, station_id=station.id, host_id=asked.host_id, purpose=purpose.key,
-            policy_id=purposes.id, status="held", held_reason=held.reason if held else "", document=models.document_facts(document),
+            policy_id=purposes.id, status="held", held_reason=held.reason if held else "", document=models.document_facts(shown),
             zones=self._sites.zones_named(site_id, purpose.zones), escort_required=plan.escort_required, checked_in_at=now,
             valid_until=plan.valid_until, decided_at=None, decided_by="", decision_reason="", ended_at=None, ended_by="",
         )

@@ -31,7 +31,7 @@ class SetUpForm(msgspec.Struct):
     password: str
 
 
-def _cookie(name: str, value: str, settings: Settings, days: int | None = None) -> Cookie:
+def session_cookie(name: str, value: str, settings: Settings, days: int | None = None) -> Cookie:
     return Cookie(
         key=name, value=value, path="/", httponly=True, samesite="strict" if name == STATION_COOKIE else "lax",
         secure=settings.tls_cert is not None, max_age=days * 86_400 if days else None,
@@ -73,7 +73,7 @@ async def sign_in(
     except (WrongSignIn, TooManyRequests) as e:
         context = {"next": safe_next(data.next), "problem": e.detail, "login": data.login[:100]}
         return Template("sign-in.html", context=context, status_code=e.status)
-    return Redirect(safe_next(data.next), status_code=303, cookies=[_cookie(SESSION_COOKIE, cookie, settings)])
+    return Redirect(safe_next(data.next), status_code=303, cookies=[session_cookie(SESSION_COOKIE, cookie, settings)])
 
 
 @post("/sign-out", include_in_schema=False)
@@ -113,7 +113,7 @@ async def pair_page(code: FromPath[str], accounts: NamedDependency[Accounts]) ->
 @post("/pair/{code:str}", include_in_schema=False)
 async def pair(code: FromPath[str], accounts: NamedDependency[Accounts], settings: NamedDependency[Settings]) -> Redirect:
     token, _ = await accounts.pair(code)
-    return Redirect("/kiosk", status_code=303, cookies=[_cookie(STATION_COOKIE, token, settings, days=365)])
+    return Redirect("/kiosk", status_code=303, cookies=[session_cookie(STATION_COOKIE, token, settings, days=365)])
 
 
 HANDLERS: list[Any] = [

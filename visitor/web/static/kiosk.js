@@ -35,7 +35,7 @@ function show(name, { oops = "" } = {}) {
   const here = section(name);
   const box = $(".oops", here);
   if (box) { box.hidden = !oops; box.textContent = oops; }
-  const field = $("input[data-keys]", here);
+  const field = name === "host" ? null : $("input[data-keys]", here); // hosts are looked at first; the search waits for a touch
   keys.root.hidden = !field || !touch;
   if (field) field.focus();
   else $("h1", here)?.focus({ preventScroll: true });
@@ -212,7 +212,7 @@ function filterHosts(text) {
 function purposeChosen(tile) {
   flow.purpose = tile.dataset.purpose;
   if (!$("[data-hosts] > li")) return photoOrGo();
-  $(".unsure").hidden = tile.dataset.host === "yes";
+  $(".unsure").hidden = tile.dataset.needsHost === "yes";
   show("host");
 }
 function photoOrGo() {
@@ -300,6 +300,9 @@ async function leave() {
 const touch = matchMedia("(any-pointer: coarse)").matches || new URLSearchParams(location.search).has("keyboard");
 const keys = new ScreenKeyboard($(".keyboard"), {
   onChange: (field) => { if (field.maxLength > 0 && field.value.length >= field.maxLength) nextField(field); },
+});
+document.addEventListener("focusin", (event) => {
+  if (touch && event.target.matches("input[data-keys]")) keys.root.hidden = false;
 });
 function nextField(field) {
   const all = $$("input[data-keys]", field.closest("section"));
