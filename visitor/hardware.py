@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from printers import CupsTransport, DeviceTransport, FileTransport, NetworkTransport, Transport, profile_named
+from readers import DoorReader, SerialLine, TcpLine
 
 _SUFFIXES = {"pdf": ".pdf", "png": ".png"}
 
@@ -41,3 +43,42 @@ def transport_for(address: str, profile: str) -> Transport:
     except ValueError as e:
         raise ValueError(f"{e}; check the printer's address") from None
     raise ValueError("the printer's address must begin with tcp://, usb:///dev/, serial:///dev/, cups:// or file:///")
+
+
+def door_reader(address: str, *, name: str, key: bytes | None, virtual: Mapping[str, DoorReader]) -> DoorReader:
+    """The reader at a door, for `readers.DoorBus`, under the name that its events will carry.
+
+    | address | |
+    |---|---|
+    | `osdp+serial:///dev/serial/by-id/usb-…?address=0&baud=9600` | on an RS-485 line; address 0 and 9600 baud unless given |
+    | `osdp+tcp://10.0.0.9:5000?address=0` | behind a serial device server |
+    | `osdp+virtual://name` | one of `virtual`, which brings its own key |
+
+    `key` is the reader's Secure Channel base key, 16 bytes: without one no reader is driven. Raises ValueError in words.
+    """
+    parts = urlsplit(address)
+    if parts.scheme == "osdp+virtual":
+        known = virtual.get(parts.netloc)
+        if known is None:
+            raise ValueError(f"The virtual reader {parts.netloc} is not switched on here.")
+        return DoorReader(name=name, address=known.address, key=known.key, line=known.line, formats=known.formats)
+    query = parse_qs(parts.query)
+    try:
+        number, baud = int(query.get("address", ["0"])[0]), int(query.get("baud", ["9600"])[0])
+        port = parts.port
+    except ValueError:
+        raise ValueError("The reader's address, baud rate and port must be numbers.") from None
+    if not 0 <= number <= 126:
+        raise ValueError("The reader's OSDP address must be 0 to 126.")
+    line: SerialLine | TcpLine
+    if parts.scheme == "osdp+serial" and parts.path.startswith("/dev/"):
+        line = SerialLine(unquote(parts.path), baud)
+    elif parts.scheme == "osdp+tcp" and parts.hostname and port:
+        line = TcpLine(parts.hostname, port)
+    else:
+        raise ValueError("The reader's address must begin with osdp+serial:///dev/, osdp+tcp://host:port or osdp+virtual://.")
+    if key is None:
+        raise ValueError("The reader has no Secure Channel key yet. Set the key that was put into the reader.")
+    if len(key) != 16:
+        raise ValueError("The reader's Secure Channel key must be 16 bytes.")
+    return DoorReader(name=name, address=number, key=key, line=line)

@@ -16,6 +16,7 @@ TAPS = Counter("visitor_door_taps_total", "Door taps by verdict", ["verdict"])
 TAP_SECONDS = Histogram(
     "visitor_door_tap_seconds", "From a tap to its decision being on disk", buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1)
 )
+DOOR_READERS = Gauge("visitor_door_readers", "Door readers by state as this process sees them", ["state"])
 JOURNAL_WAITING = Gauge("visitor_door_journal_bytes", "Door events on this machine's disk that PostgreSQL does not have yet")
 BADGE_CHECKS = Counter("visitor_badge_checks_total", "Badge checks in the hall by verdict", ["verdict"])
 CHALLENGES = Counter("visitor_challenges_total", "Reports of people without a badge")

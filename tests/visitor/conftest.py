@@ -11,6 +11,8 @@ from uuid import UUID
 
 import pytest
 
+from readers import encode_wiegand
+
 
 class Visit:
     def __init__(self, id: UUID, badge_id: UUID, token: str) -> None:
@@ -20,8 +22,8 @@ class Visit:
 class School:
     """Two schools (the second has one door), made through the services; visits are put where a check-in would leave them."""
 
-    staff_card = ("H10301", "10000000100000000000000111")
-    officer_card = ("H10301", "00000001000000000000010110")
+    staff_card = ("H10301", encode_wiegand("H10301", 4711, 12))
+    officer_card = ("H10301", encode_wiegand("H10301", 20127, 47))
 
     def __init__(self, node: Any, client: Any) -> None:
         self.node, self.client = node, client

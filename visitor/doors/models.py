@@ -12,6 +12,9 @@ import msgspec
 from visitor.keys import Claims
 
 Holder = Literal["", "visit", "staff", "officer"]
+# "starting": not answered yet since this process took it over; "elsewhere": another process of this database has it;
+# "none": the door has no reader of ours, its taps come by HTTP.
+ReaderState = Literal["online", "starting", "lost", "elsewhere", "none"]
 
 # How long an escort's tap stands for the visitors with them, at the same reader.
 ESCORT_WINDOW = timedelta(seconds=15)
@@ -207,14 +210,13 @@ class LastTap(msgspec.Struct, frozen=True):
 
 
 class DoorState(msgspec.Struct, frozen=True):
-    """A door for the desk and for responders. `reader_state` is "online", "lost", "elsewhere" (another process of this
-    database has it) or "none" (taps by HTTP only); `trouble` is a sentence for a person, or ""."""
+    """A door for the desk and for responders; `trouble` is a sentence for a person, or ""."""
 
     id: UUID
     site_id: UUID
     name: str
     zone: str
-    reader_state: Literal["online", "lost", "elsewhere", "none"]
+    reader_state: ReaderState
     trouble: str
     last_tap: LastTap | None
 

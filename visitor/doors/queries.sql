@@ -48,3 +48,9 @@ where d.retired_at is null;
 -- name: recent_events
 select id, site_id, door_id, at, verdict, reason, holder, visit_id, credential_id, standing_id, '' as source
 from door_events where site_id = :site_id and (:door_id::uuid is null or door_id = :door_id) order by at desc limit :limit;
+
+-- name: staff_taps
+select c.staff_id, max(e.at) as at
+from door_events e join standing_credentials c on c.id = e.standing_id
+where e.site_id = :site_id and e.door_id = :door_id and e.at > :since and e.verdict = 'granted' and c.staff_id is not null
+group by c.staff_id;

@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import asyncpg
 
+from readers import CardError, decode_wiegand
 from visitor import db, metrics
 from visitor.doors import store
 from visitor.doors.access import Access
@@ -37,6 +39,7 @@ from visitor.doors.models import (
     LastTap,
     NotOurs,
     Read,
+    ReaderState,
     TokenRead,
     Verdict,
 )
@@ -52,12 +55,26 @@ log = logging.getLogger(__name__)
 _DRAIN_RETRY_SECONDS = 1.0
 _KEEP_UNWRITTEN = 1000  # events of the police that no disk would take, kept in memory until one does
 _DATABASE_SECONDS = 1.0
-ReaderState = Literal["online", "lost", "elsewhere", "none"]
-Opener = Callable[[Door], Awaitable[None]]
+READER = "reader"  # the source of a tap at a reader that is wired to this process
+
+
+class LockFailed(Exception):
+    """The lock did not take the command to open."""
+
+
+class Lock(Protocol):
+    """What stands at a door and is wired to this process (doors/bridge.py)."""
+
+    async def open(self, seconds: float) -> None:
+        """Release the lock for so long; it closes by itself. Raises LockFailed."""
+
+    def show(self, granted: bool, seconds: float) -> None:
+        """Lamp and buzzer, without waiting for them."""
 
 
 class Doors:
-    """`opener` moves the lock of a door that has one at this node (doors/bridge.py); others are moved by whoever asked."""
+    """Doors whose lock is wired to this process are opened here (`locks`). Where another process of this database has the
+    lock, it is told to open; where nobody has, whoever brought the tap moves the lock."""
 
     def __init__(
         self, database: db.Database, bus: EventBus, sites: Sites, keys: KeyRing, identifier: Callable[[str, str], bytes], folder: Path
@@ -73,7 +90,10 @@ class Doors:
         self._staff_taps: dict[UUID, dict[UUID, datetime]] = {}  # door → staff → when they opened it
         self._last: dict[UUID, LastTap] = {}
         self._drainer: asyncio.Task[None] | None = None
-        self.reader_states: dict[UUID, tuple[ReaderState, str]] = {}  # set by the bridge: state and a sentence
+        # Set by the bridge:
+        self.locks: dict[UUID, Lock] = {}
+        self.reader_states: dict[UUID, tuple[ReaderState, str]] = {}  # state and a sentence
+        bus.on(self._on_event)
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -120,12 +140,17 @@ class Doors:
         lost = sorted(self._sites.door(d).name for d, (state, _) in self.reader_states.items() if state == "lost" and self._has(d))
         if lost:
             sentences.append(f"No answer from the reader at: {', '.join(lost)}. Check its power, cable and key; use a key for the door.")
+        sentences += [f"{self._sites.door(d).name}: {text}" for d, (state, text) in self.reader_states.items()
+                      if state == "online" and text and self._has(d)]
         return " ".join(s for s in sentences if s)
 
     def _has(self, door_id: UUID) -> bool:
         return any(d.id == door_id for d in self._sites.doors())
 
     # ── a tap ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def last_tap(self, door_id: UUID) -> LastTap | None:
+        return self._last.get(door_id)
 
     def read_token(self, text: str) -> Read:
         """A scanned text as a read: the signature is checked here, whether it counts in the decision."""
@@ -135,11 +160,22 @@ class Doors:
             return NotOurs("unknown-badge")
 
     def read_card(self, format: str, bits: str) -> Read:
-        """A card as a read. Only the keyed hash goes further: the number is not kept."""
-        return KeyedCard(self._identifier(format, bits))
+        """A card as a read. Only the keyed hash goes further: the number is not kept.
 
-    async def tap(self, door_id: UUID, read: Read, source: str, opener: Opener | None = None) -> Verdict:
+        A controller may call a Wiegand format by a name of its own: a card not known under that name is looked for under the
+        layout that its length and parity show. Raises CardUnreadable.
+        """
+        read = KeyedCard(self._identifier(format, bits))
+        if read.identifier not in self.access.table.standing:
+            with contextlib.suppress(CardError):
+                shown = decode_wiegand(bits)
+                if shown.format != "raw":
+                    return KeyedCard(self._identifier(shown.format, bits))
+        return read
+
+    async def tap(self, door_id: UUID, read: Read, source: str) -> Verdict:
         """Decide, journal, then open. Raises NotFound for an unknown door."""
+        started = time.perf_counter()
         door = self._sites.door(door_id)
         verdict = self._decide(door, read)
         event = self._event(door, verdict, source)
@@ -153,14 +189,31 @@ class Doors:
                 verdict = again
                 event = self._event(door, verdict, source)
                 await self._keep(event, verdict)
+        metrics.TAP_SECONDS.observe(time.perf_counter() - started)
         if isinstance(verdict, Granted):
             if verdict.staff_id is not None:
                 self._staff_taps.setdefault(door.id, {})[verdict.staff_id] = event.at
-            if opener is not None:
-                await opener(door)
+            verdict = await self._open(door, verdict, source)
         shown: Literal["granted", "denied"] = "granted" if isinstance(verdict, Granted) else "denied"
+        if (lock := self.locks.get(door.id)) is not None:
+            lock.show(shown == "granted", door.relock_seconds)
         metrics.TAPS.labels(shown).inc()
         self._last[door.id] = LastTap(event.at, shown, verdict.reason, verdict.holder, verdict.visit_id)
+        return verdict
+
+    async def _open(self, door: Door, verdict: Granted, source: str) -> Verdict:
+        lock = self.locks.get(door.id)
+        try:
+            if lock is not None:
+                await lock.open(door.relock_seconds)
+            elif door.reader and source != READER:
+                # The reader is wired to another process of this database, which hears this notice and opens.
+                async with asyncio.timeout(_DATABASE_SECONDS), self._db.transaction() as tx:
+                    tx.notify("door_open", door.site_id, door.id)
+        except (LockFailed, VisitorError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            failed = Denied("relay-failed", verdict.holder, verdict.visit_id, verdict.credential_id, verdict.standing_id)
+            await self._keep(self._event(door, failed, source), failed)
+            return failed
         return verdict
 
     def _decide(self, door: Door, read: Read) -> Verdict:
@@ -196,6 +249,32 @@ class Doors:
             return True
         return False
 
+    # ── other processes on this database ─────────────────────────────────────────────────────────────────
+
+    async def _on_event(self, event: db.Event) -> None:
+        if event.topic == "door_open" and (lock := self.locks.get(event.subject)) is not None:
+            door = self._sites.door(event.subject)
+            try:
+                await lock.open(door.relock_seconds)
+            except LockFailed:
+                log.warning("a lock did not open for a tap that another process decided")
+            lock.show(True, door.relock_seconds)
+        elif event.topic == "doors" and not self._all_here():
+            await self._look_at(event.site_id, event.subject)
+
+    def _all_here(self) -> bool:
+        """Whether the table could not gain by knowing taps that another process decided: nobody needs an escort now."""
+        return not any(c.escorted and c.state == "active" for c in self.access.table.visits.values())
+
+    async def _look_at(self, site_id: UUID, door_id: UUID) -> None:
+        """An escort may tap at a door through one process and the visitor through another."""
+        since = datetime.now(UTC) - ESCORT_WINDOW
+        async with self._db.connection() as conn:
+            found = await store.staff_taps(conn, site_id, door_id, since)
+        taps = self._staff_taps.setdefault(door_id, {})
+        for staff_id, at in found:
+            taps[staff_id] = max(at, taps.get(staff_id, at))
+
     # ── draining ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def _drain(self) -> None:
@@ -227,6 +306,7 @@ class Doors:
             async with self._db.transaction() as tx:
                 await store.add_events(tx, events)
             self.journal.drained(position)
+            metrics.JOURNAL_WAITING.set(self.journal.waiting)
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -57,3 +57,9 @@ async def last_taps(conn: db.Connection) -> dict[UUID, LastTap]:
 
 async def recent_events(conn: db.Connection, site_id: UUID, door_id: UUID | None, limit: int) -> list[DoorEvent]:
     return await db.each(_q.recent_events(conn, site_id=site_id, door_id=door_id, limit=limit), DoorEvent)
+
+
+async def staff_taps(conn: db.Connection, site_id: UUID, door_id: UUID, since: datetime) -> list[tuple[UUID, datetime]]:
+    """Which staff opened a door since then, and when last."""
+    rows = _q.staff_taps(conn, site_id=site_id, door_id=door_id, since=since)
+    return [(row["staff_id"], row["at"]) async for row in rows]

@@ -1,0 +1,177 @@
+"""A real OSDP peripheral at the other end of a socketpair, Secure Channel enforced: from a tap to the lock and the lamp."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from readers.testing import VirtualDoorReader
+from visitor.doors.ownership import Ownership
+from visitor.hardware import door_reader
+
+KEY = bytes(range(16))
+
+
+async def until(what: Callable[[], Any], seconds: float = 8.0) -> bool:
+    """Whether something comes true; the line and the reader have threads of their own."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        await asyncio.sleep(0.01)
+    return bool(what())
+
+
+async def wire(school: Any, door: Any, address: str, relock: float = 1.0) -> None:
+    async with school.node.db.transaction() as tx:
+        await tx.conn.execute("update doors set reader = $2, relock_seconds = $3 where id = $1", door.id, address, relock)
+        tx.notify("sites", school.site.id, door.id)
+    await school.node.door_bridge.look()
+
+
+@pytest.fixture
+async def reader(school: Any) -> AsyncIterator[VirtualDoorReader]:
+    """The library's door, which needs a staff or an officer's card here, with its reader online."""
+    with VirtualDoorReader(key=KEY) as device:
+        school.node.virtual_doors["test"] = device.configuration
+        await wire(school, school.library_door, "osdp+virtual://test")
+        assert await until(lambda: state(school) == "online")
+        yield device
+        await wire(school, school.library_door, "")
+
+
+def state(school: Any) -> str:
+    found: str = school.node.doors.reader_states.get(school.library_door.id, ("none", ""))[0]
+    return found
+
+
+async def test_a_granted_tap_moves_the_lock_and_shows_green_then_locks_again(school: Any, reader: VirtualDoorReader) -> None:
+    assert not reader.unlocked
+    reader.tap(school.staff_card[1])
+    assert await until(lambda: reader.unlocked)
+    assert await until(lambda: reader.led == "green" and reader.beeps == 1)
+    assert await until(lambda: not reader.unlocked, 3)
+    await school.drained()
+    async with school.node.db.connection() as conn:
+        row = await conn.fetchrow("select verdict, reason, holder, standing_id from door_events")
+    assert (row["verdict"], row["holder"], row["standing_id"]) == ("granted", "staff", school.staff_standing)
+
+
+async def test_a_denied_tap_shows_red_and_leaves_the_lock(school: Any, reader: VirtualDoorReader) -> None:
+    for bits, reason in ((school.officer_card[1], "no-incident"), ("0" * 12 + "1" * 14, "unknown-card")):
+        beeps = reader.beeps
+        reader.tap(bits)
+        assert await until(lambda before=beeps: reader.led == "red" and reader.beeps == before + 2)
+        assert not reader.unlocked
+        assert school.node.doors._last[school.library_door.id].reason == reason
+    assert reader.output(0) is False
+
+
+async def test_an_officers_card_opens_at_the_reader_from_the_declaration_until_it_is_resolved(
+    school: Any, reader: VirtualDoorReader
+) -> None:
+    incident = await school.declare("lockdown")
+    reader.tap(school.officer_card[1])
+    assert await until(lambda: reader.unlocked)
+    assert await until(lambda: not reader.unlocked, 3)
+    await school.post(f"/api/v1/incidents/{incident}/resolve", {}, role="admin")
+    reader.tap(school.officer_card[1])
+    assert await until(lambda: reader.led == "red")
+    assert not reader.unlocked
+
+
+async def test_a_badge_shown_to_a_scanner_beside_the_door_moves_the_same_lock_right_after_the_escorts_card(
+    school: Any, reader: VirtualDoorReader
+) -> None:
+    visit = await school.visit(zones=["Library"], escorted=True)
+    await school.accept_escort(visit)
+    path = f"/api/v1/doors/{school.library_door.id}/taps"
+    assert (await school.post(path, {"token": visit.token}, role="doors")).json()["reason"] == "escort-first"
+    reader.tap(school.staff_card[1])
+    assert await until(lambda: reader.unlocked) and await until(lambda: not reader.unlocked, 3)
+    assert (await school.post(path, {"token": visit.token}, role="doors")).json()["verdict"] == "granted"
+    assert await until(lambda: reader.unlocked)
+
+
+async def test_a_lost_reader_is_said_and_is_back_by_itself(school: Any, client: Any, reader: VirtualDoorReader) -> None:
+    reader.power_off()
+    assert await until(lambda: state(school) == "lost", 15)
+    health = (await client.get("/health")).json()
+    assert "Library door" in health["degraded"]["doors"]
+    path = f"/api/v1/doors/{school.library_door.id}/taps"
+    answer = (await school.post(path, {"card": {"format": "H10301", "bits": school.staff_card[1]}}, role="doors")).json()
+    assert (answer["verdict"], answer["reason"]) == ("denied", "relay-failed")
+    reader.power_on()
+    assert await until(lambda: state(school) == "online")
+    reader.tap(school.staff_card[1])
+    assert await until(lambda: reader.unlocked)
+    doors = (await school.get(f"/api/v1/doors?site={school.site.id}", role="respond")).json()["doors"]
+    assert {d["name"]: d["reader_state"] for d in doors} == {"Office door": "none", "Library door": "online"}
+    async with school.node.db.connection() as conn:
+        told = [r["action"] for r in await conn.fetch("select action from audit where action like 'door.reader%' order by id")]
+    assert told[:2] == ["door.reader_back", "door.reader_lost"] and told[-1] == "door.reader_back"
+    assert all(before != after for before, after in itertools.pairwise(told))
+
+
+async def test_an_opened_housing_is_said(school: Any, reader: VirtualDoorReader) -> None:
+    reader.tamper(True)
+    assert await until(lambda: "housing is open" in school.node.doors.trouble())
+    reader.tamper(False)
+    assert await until(lambda: school.node.doors.trouble() == "")
+
+
+async def test_a_reader_with_another_key_is_never_believed(school: Any) -> None:
+    with VirtualDoorReader(key=bytes(16)) as device:
+        stolen = msgspec.structs.replace(device.configuration, key=KEY)
+        school.node.virtual_doors["test"] = stolen
+        await wire(school, school.library_door, "osdp+virtual://test")
+        assert await until(lambda: state(school) == "lost", 15)
+        device.tap(school.staff_card[1])
+        await asyncio.sleep(0.3)
+        assert not device.unlocked and school.library_door.id not in school.node.doors._last
+        await wire(school, school.library_door, "")
+
+
+async def test_a_door_that_cannot_be_driven_says_why(school: Any) -> None:
+    for address, words in (
+        ("osdp+serial:///dev/nowhere?address=1", "Secure Channel key"),
+        ("osdp+virtual://absent", "not switched on"),
+        ("wiegand://x", "must begin with"),
+        ("osdp+tcp://10.0.0.9:port", "must be numbers"),
+    ):
+        await wire(school, school.library_door, address)
+        found, sentence = school.node.doors.reader_states[school.library_door.id]
+        assert found == "lost" and words in sentence
+    await wire(school, school.library_door, "")
+    assert state(school) == "none"
+
+
+def test_a_readers_address_is_read_whole_or_refused() -> None:
+    made = door_reader("osdp+serial:///dev/ttyUSB0?address=3&baud=38400", name="d", key=KEY, virtual={})
+    assert (made.address, made.line.path, made.line.baud) == (3, "/dev/ttyUSB0", 38400)  # type: ignore[union-attr]
+    for address in ("osdp+serial:///dev/ttyUSB0?address=200", "osdp+serial:///tmp/x", "osdp+tcp://host", "osdp+tcp://h:1?address=x"):
+        with pytest.raises(ValueError, match=r"OSDP address|must begin|must be numbers"):
+            door_reader(address, name="d", key=KEY, virtual={})
+    with pytest.raises(ValueError, match="16 bytes"):
+        door_reader("osdp+tcp://h:1", name="d", key=b"short", virtual={})
+
+
+async def test_one_process_of_a_database_has_a_door_and_another_takes_it_over(school: Any) -> None:
+    url, door = school.node.db.url, school.library_door.id
+    one, two = Ownership(url), Ownership(url)
+    try:
+        assert await one.own(door) and not await two.own(door) and await one.own(door)
+        assert await two.own(school.office_door.id)
+        await one._conn.close()  # the process dies, or its connection does
+        assert await two.own(door) and not await one.own(door)
+        await two.release(door)
+        assert await one.own(door)
+    finally:
+        await one.close()
+        await two.close()
