@@ -115,8 +115,8 @@ def read(
         kinds: what to yield of `KINDS`; individuals only unless asked. The rest is counted in `report.set_aside`.
         encoding: of a text, where it is known; found by itself when not given.
         hash_id: keyed hash for document numbers. Without it they are left out.
-        mapping: for `mapped-csv`, the TOML file, the name of a shipped one, or what it decodes to; an upload may be a zip of table and
-            TOML instead.
+        mapping: for `mapped-csv`, the `Path` of its TOML, the name of a shipped one (a `str` is never a path), or what it decodes to; an
+            upload may be a zip of table and TOML instead.
         max_bytes: the largest file, also unpacked.
 
     Raises:

@@ -89,7 +89,7 @@ def read_arguments(args: argparse.Namespace, file: Path | None = None, *, progre
         strict=args.strict,
         kinds=args.kinds,
         encoding=args.encoding,
-        mapping=args.mapping,
+        mapping=Path(args.mapping) if args.mapping and args.mapping.endswith(".toml") else args.mapping,
         hash_id=keyed_hash(key) if key else None,
     )
     return (_with_progress(entries, report, progress) if progress and progress.isatty() else entries), report

@@ -138,20 +138,33 @@ def parse(stream: BinaryIO, name: str) -> dict[str, Any]:
         raise SourceError(f"the mapping is not TOML: {error}", file=name, line=line, column=column) from None
 
 
+def shipped(name: str) -> Path:
+    """The file of a mapping that comes with the library.
+
+    Raises:
+        SourceError: there is none of that name, with the nearest there is.
+    """
+    names = sorted(path.stem for path in SHIPPED.glob("*.toml"))
+    if name not in names:
+        raise SourceError(f"there is no mapping of that name{nearest(name, names) or '; there are ' + ', '.join(names)}")
+    return SHIPPED / f"{name}.toml"
+
+
 def load(mapping: Mapping[str, Any] | Path | str) -> TableMapping:
-    """Read and check a mapping: a TOML file's path, the name of one in `mappings/`, or what it decodes to.
+    """Read and check a mapping: a TOML file's `Path`, the name (a `str`) of one in `mappings/`, or what it decodes to.
+
+    A string is never taken for a path: it may come from a form.
 
     Raises:
         SourceError: unreadable, not TOML, an unknown key, a missing one, or a date pattern without a four-digit year.
     """
     name = "mapping"
     if not isinstance(mapping, Mapping):
-        path = Path(mapping)
-        if path.name == str(mapping) and not path.suffix and (SHIPPED / f"{path.name}.toml").is_file():
-            path = SHIPPED / f"{path.name}.toml"
-        name = str(path)
+        if isinstance(mapping, str):
+            mapping = shipped(mapping)
+        name = str(mapping)
         try:
-            with path.open("rb") as stream:
+            with mapping.open("rb") as stream:
                 mapping = parse(stream, name)
         except OSError as error:
             raise SourceError(f"the mapping cannot be read: {error.strerror}", file=name) from error
@@ -166,8 +179,8 @@ def load(mapping: Mapping[str, Any] | Path | str) -> TableMapping:
         raise SourceError(str(error), file=name) from None
     if not name_columns(made.name):
         raise SourceError("the mapping's [name] names no column", file=name)
-    if made.file.delimiter is not None and len(made.file.delimiter) != 1:
-        raise SourceError("the mapping's file.delimiter is one character", file=name)
+    if made.file.delimiter is not None and (len(made.file.delimiter) != 1 or made.file.delimiter in '"\r\n\0'):
+        raise SourceError("the mapping's file.delimiter is one character, and no quote or line end", file=name)
     return made
 
 

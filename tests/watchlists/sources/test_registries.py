@@ -221,7 +221,7 @@ TEXAS = (
 
 
 def test_texas_rows_of_one_person_are_put_together(lenient: Callable[..., Any]) -> None:
-    [first, second], report = lenient(TEXAS, "mapped-csv", mapping=str(MAPPINGS / "texas_dps.toml"))
+    [first, second], report = lenient(TEXAS, "mapped-csv", mapping="texas_dps")
     assert first.names == (
         Name("SMITH", "JOHN", "JACOB", "Jr"), Name("SMYTH", "JON", kind="alias"), Name("GARCIA LOPEZ", "JUAN", kind="alias"),
     )  # fmt: skip
@@ -253,6 +253,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("sex.column", "Gender", "the column 'gender' is missing"),
         ("fields.risk_level", "Risk Levl", "the column 'risk_levl' is missing; the nearest there is 'risk_level'"),
         ("file.delimiter", "ab", "one character"),
+        ("file.delimiter", '"', "no quote"),
+        ("file.encoding", "zip", "no encoding 'zip'"),
     ],
 )
 def test_a_mapping_is_checked_before_a_row_is_read(path: str, value: Any, words: str, lenient: Callable[..., Any]) -> None:
@@ -278,6 +280,9 @@ def test_a_mapping_file_that_is_not_toml_names_its_line(tmp_path: Path, lenient:
         lenient(TEXAS, "mapped-csv", mapping=tmp_path / "absent.toml")
     with pytest.raises(SourceError, match="needs a mapping"):
         lenient(TEXAS, "mapped-csv")
+    for name in ("texas_dpz", str(path), "../mappings/texas_dps"):
+        with pytest.raises(SourceError, match="no mapping of that name"):
+            lenient(TEXAS, "mapped-csv", mapping=name)
 
 
 def test_a_table_may_be_uploaded_with_its_mapping_in_one_zip(lenient: Callable[..., Any]) -> None:
