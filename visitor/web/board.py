@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from visitor.visits.models import OnSite
-from visitor.web.templating import clock, span
+from visitor.web.templating import clock, named, span
 
 Kind = Literal["ok", "wait", "stop", "info"]
 
@@ -88,7 +88,7 @@ def _held(visit: OnSite, purposes: Mapping[str, str]) -> Row:
 def _row(visit: OnSite, purposes: Mapping[str, str], kind: Kind, says: str, more: str) -> Row:
     about = purposes.get(visit.purpose, visit.purpose)
     return Row(
-        visit.visit_id, visit.name or "Name not known", f"/api/v1/visits/{visit.visit_id}/photo" if visit.has_photo else "",
+        visit.visit_id, named(visit.name) or "Name not known", f"/api/v1/visits/{visit.visit_id}/photo" if visit.has_photo else "",
         f"{about}, to see {visit.host}" if visit.host else about, kind, says, more, visit.checked_in_at,
         str(visit.badge_number) if visit.badge_number is not None else "",
     )

@@ -111,7 +111,8 @@ async def visit_part(visit_id: FromPath[UUID], principal: NamedDependency[Princi
 async def printers_part(principal: NamedDependency[Principal], faces: NamedDependency[Faces], site: FromQuery[UUID]) -> Template:
     place = _site(faces, principal, site)
     printers, doors = await faces.badges.printer_states(place.id), faces.doors.states(principal, place.id)
-    return Template("desk/printers.html", context=_context(faces, principal, place, printers=printers, doors=doors))
+    context = _context(faces, principal, place, printers=printers, doors=doors, lists=faces.registries.lists())
+    return Template("desk/printers.html", context=context)
 
 
 @get("/desk/incident", include_in_schema=False)

@@ -17,7 +17,7 @@ from visitor.policies.models import PurposePolicy
 from visitor.registries.service import Registries
 from visitor.visits.models import OnSite, Visit
 from visitor.visits.views import DeskView, Views
-from visitor.web.templating import clock
+from visitor.web.templating import clock, named
 from watchlists import Entry
 
 _KINDS: Final = {
@@ -167,16 +167,16 @@ async def _candidate(match: dict[str, Any], facts: PersonFacts, registries: Regi
 
 
 def _compared(facts: PersonFacts, entry: Entry) -> tuple[tuple[str, str, str], ...]:
-    theirs = _name(entry) + ("".join(f"; also {_join(n.given, n.middle, n.family)}" for n in entry.names[1:4]))
+    theirs = _name(entry) + ("".join(f"; also {named(_join(n.given, n.middle, n.family))}" for n in entry.names[1:4]))
     mine = facts.address
     other = entry.addresses[0] if entry.addresses else None
     rows = [
-        ("Name", _join(facts.given_name, facts.middle_names, facts.family_name, facts.suffix), theirs),
+        ("Name", named(_join(facts.given_name, facts.middle_names, facts.family_name, facts.suffix)), theirs),
         ("Born", _day(facts.birth_date), ", ".join(_edtf(d) for d in entry.birth_dates[:3])),
         ("Sex", _SEX.get(facts.sex or "", ""), _SEX.get(entry.sex or "", "")),
         ("Height", _height(facts.height_cm), _height(entry.height_cm)),
         ("Eyes", _eyes(facts.eye_color), _eyes(entry.eye_color)),
-        ("Lives in", _join(mine.city, mine.region) if mine else "", _join(other.city, other.region) if other else ""),
+        ("Lives in", _place(mine.city, mine.region) if mine else "", _place(other.city, other.region) if other else ""),
     ]
     return tuple(row for row in rows if row[0] in ("Name", "Born") or row[1] or row[2])
 
@@ -210,13 +210,17 @@ def _edtf(text: str) -> str:
         return text.replace("~", " or about then").replace("/", " to ")
 
 
+def _place(city: str, region: str) -> str:
+    return ", ".join(p for p in (named(city), region) if p)
+
+
 def _join(*parts: str) -> str:
     return " ".join(p for p in parts if p)
 
 
 def _name(entry: Entry) -> str:
     first = entry.names[0]
-    return _join(first.given, first.middle, first.family, first.suffix)
+    return named(_join(first.given, first.middle, first.family, first.suffix))
 
 
 def _photo(entry: Entry | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -69,6 +70,18 @@ def span(delta: timedelta) -> str:
     return f"{round(minutes / 1440)} days"
 
 
+def sentence(text: str) -> str:
+    """A capital at the start, as a sentence has it; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def named(name: str) -> str:
+    """A name to read: barcodes give capitals ("DANIEL O'NEIL" → "Daniel O'Neil"); a name in mixed case stays as it is."""
+    if not name.isupper():
+        return name
+    return re.sub(r"[^\W\d_]+", lambda word: word[0].capitalize(), name)
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
@@ -76,7 +89,7 @@ def plural(count: int, one: str, many: str = "") -> str:
 def install(engine: JinjaTemplateEngine) -> None:
     """Give Jinja our filters; templates escape by default and fail on an unknown name."""
     env: Any = engine.engine
-    env.filters.update(fold=fold, initials=initials, clock=clock, exact=exact, ago=ago, span=span)
+    env.filters.update(sentence=sentence, named=named, fold=fold, initials=initials, clock=clock, exact=exact, ago=ago, span=span)
     env.globals.update(states=STATES, plural=plural, now=lambda: datetime.now(UTC))
     env.undefined = StrictUndefined
     env.trim_blocks = env.lstrip_blocks = True
