@@ -23,6 +23,7 @@ _MAX_CHARACTERS = 16_384
 _KINDS: dict[str, Kind] = {"DL": "driver_license", "ID": "id_card", "EN": "enhanced_license"}
 _SEX: dict[str, Sex] = {"1": "M", "M": "M", "MALE": "M", "2": "F", "F": "F", "FEMALE": "F", "9": "X", "X": "X"}
 _EMBEDDED = re.compile(r"(?=(D[A-D][A-Z]))")
+_FIRST_VERSION_ONLY = frozenset({"DAE", "DAF", "DAL", "DAM", "DAN", "DAO", "DAP", "DAR", "DAS", "DAT"})
 _FIELD_OF = {
     "DCS": "family_name", "DAB": "family_name", "DAA": "name", "DAC": "given_name", "DCT": "given_name", "DAD": "middle_names",
     "DCU": "suffix", "DBB": "birth_date", "DBA": "expiry_date", "DBD": "issue_date", "DBC": "sex", "DAQ": "number", "DAG": "street",
@@ -144,8 +145,12 @@ def _check(payload: Payload) -> None:
         if value and "D" in value:
             for match in _EMBEDDED.finditer(value):
                 inner = match[1]
-                # A lost separator leaves the next element inside this value, and missing from its own place.
-                if inner in KNOWN and inner not in elements and VALUES[inner].fullmatch(value[match.start() + 3 :].strip()):
+                # A lost separator leaves the next element inside this value, and missing from its own place. Elements of
+                # the first version's layout are not looked for in later ones: DANIEL and CEDAR AVENUE would be doubted.
+                if inner not in KNOWN or inner in elements or (payload.version > 1 and inner in _FIRST_VERSION_ONLY):
+                    continue
+                rest = value[match.start() + 3 :].strip()
+                if rest and VALUES[inner].fullmatch(rest):
                     warnings.append(DocumentWarning("line_joined", _FIELD_OF[key]))
                     break
 
