@@ -61,7 +61,7 @@ class EscPos:
     async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
         await wire.write(escpos.CONFIRM, seconds)
         # Asking in between costs a long badge nothing: DLE EOT overtakes what waits in the buffer.
-        pause = min(2.0, seconds)
+        pause = min(2.0, seconds / 4)
         loop = asyncio.get_running_loop()
         heard = loop.time()
         answers = b""

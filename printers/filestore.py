@@ -54,7 +54,8 @@ class FileJobStore:
         self._now = now
         self._jobs: dict[str, Job] = {}
         self._holds: dict[str, str] = {}
-        self._recovered: set[str] = set()
+        self._recovered = False
+        self._lines = 0
         self._one = asyncio.Lock()
         self._broken = False
         # The lock is on a file of its own, since compaction replaces the log.
@@ -96,9 +97,9 @@ class FileJobStore:
                 break
             self._apply(record)
             good += len(line) + 1
-        if good > _COMPACT_OVER * 200 or len(lines) > _COMPACT_OVER:
-            self._compact()
-            return self.path.open("ab")
+        if len(lines) > _COMPACT_OVER:
+            return self._replace(self._living())
+        self._lines = len(lines)
         file = self.path.open("ab")
         os.fchmod(file.fileno(), 0o600)
         if good != len(whole):
@@ -116,19 +117,26 @@ class FileJobStore:
         else:
             self._holds[record.printer] = record.reason
 
-    def _compact(self) -> None:
+    def _living(self) -> bytes:
+        """Forget what is old and give the rest as it shall stand in the file."""
         oldest = self._now() - self._keep
         kept = [j for j in self._jobs.values() if not j.state.final or j.state is State.DOUBTFUL or j.queued_at > oldest]
         self._jobs = {job.id: job for job in kept}
+        lines = [_written(_Line(job)) for job in kept]
+        lines += [_written(_Hold(printer, reason)) for printer, reason in self._holds.items()]
+        return b"".join(lines)
+
+    def _replace(self, whole: bytes) -> BinaryIO:
         part = Path(f"{self.path}.new")
         with part.open("wb") as file:
             os.fchmod(file.fileno(), 0o600)
-            file.writelines(_written(_Line(job)) for job in kept)
-            file.writelines(_written(_Hold(printer, reason)) for printer, reason in self._holds.items())
+            file.write(whole)
             file.flush()
             os.fsync(file.fileno())
         part.replace(self.path)
         _sync_folder(self.path.parent)
+        self._lines = whole.count(b"\n")
+        return self.path.open("ab")
 
     async def _write(self, record: _Line | _Hold) -> None:
         """Append, then believe it. Called with the lock held."""
@@ -144,12 +152,17 @@ class FileJobStore:
                 self._apply(record)
             raise
         self._apply(record)
+        if self._lines > max(_COMPACT_OVER, 4 * len(self._jobs)):
+            old = self._file
+            self._file = await asyncio.to_thread(self._replace, self._living())
+            old.close()
 
     def _append(self, line: bytes) -> None:
         try:
             self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())
+            self._lines += 1
         except OSError as error:
             # Half a line may stand there. Nothing may follow it: reopening drops it.
             self._broken = True
@@ -158,6 +171,8 @@ class FileJobStore:
     # --- JobStore
 
     async def add(self, job: Job) -> Job:
+        if job.state is not State.QUEUED:
+            raise ValueError(f"a job is added as queued, not as {job.state}")
         async with self._one:
             known = self._jobs.get(job.id)
             if known is None:
@@ -204,17 +219,17 @@ class FileJobStore:
     async def finish(self, job_id: str, worker: str, state: State, *, reason: str = "", confirmed: bool | None = None) -> None:
         if state not in (State.PRINTED, State.FAILED, State.DOUBTFUL):
             raise ValueError(f"a job cannot finish as {state}")
-        before = (State.QUEUED, State.SENDING, State.DOUBTFUL)
+        before = (State.SENDING, State.DOUBTFUL, *([State.QUEUED] if state is State.FAILED else []))
         await self._change(job_id, worker, before, state=state, reason=reason, confirmed=confirmed, lease_until=None)
 
     async def recover(self, worker: str) -> Sequence[Job]:
         async with self._one:
             now = self._now()
-            first = worker not in self._recovered
-            self._recovered.add(worker)
+            # The file's lock says that whoever held a job when it was opened is dead.
+            first, self._recovered = not self._recovered, True
             found: list[Job] = []
             for job in list(self._jobs.values()):
-                dead = (job.lease_until is not None and job.lease_until < now) or (first and job.worker == worker)
+                dead = (job.lease_until is not None and job.lease_until < now) or (first and job.worker is not None)
                 if not dead or job.state.final:
                     continue
                 if job.state is State.QUEUED:

@@ -34,14 +34,19 @@ def render(badge: Badge, media: Media) -> Image.Image:
     arrange = _arrangement(media)
     if media.length is None:
         return _drawn(arrange, Sheet(badge, media, photo, code, 1.0))
-    problem: MediaTooSmall | None = None
-    for scale in _SCALES:
+    # The largest scale that fits, by halving: a label is drawn four times and not twelve.
+    best: Image.Image | None = None
+    problem = MediaTooSmall(f"{media.name} is too small")
+    low, high = 0, len(_SCALES) - 1
+    while low <= high:
+        middle = (low + high) // 2
         try:
-            return _drawn(arrange, Sheet(badge, media, photo, code, scale))
+            best, high = _drawn(arrange, Sheet(badge, media, photo, code, _SCALES[middle])), middle - 1
         except MediaTooSmall as error:
-            problem = error
-    assert problem is not None
-    raise problem
+            problem, low = error, middle + 1
+    if best is None:
+        raise problem
+    return best
 
 
 def photo_problem(badge: Badge) -> str | None:

@@ -19,7 +19,7 @@ import msgspec
 from .errors import Interrupted, LeaseLost, NotReady, NotSent, PrinterError
 from .jobs import Job, JobStore, State
 from .status import Paper, PrinterStatus
-from .transport import CHUNK, Transport
+from .transport import CHUNK, Receipt, Transport
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     back_off: float = 0.5
     back_off_most: float = 5.0
     attempts: int = 5
+    draw_for: float = 60.0
     record_for: float = 60.0
 
 
@@ -104,6 +105,13 @@ class _Line:
         self.back_off = 0.0
         self.paper = Paper.UNKNOWN
         self.asked = 0.0
+
+
+class _Stage:
+    """How far a job has come, for the case that the spool is stopped."""
+
+    begun = False
+    receipt: Receipt | None = None
 
 
 class Spool:
@@ -273,41 +281,59 @@ class Spool:
             await self._finish(job, State.FAILED, reason="it was no longer valid when its turn came")
             return True
         async with self._leased(job):
-            begun = False
-
-            async def about_to_send() -> None:
-                nonlocal begun
-                await self._store.sending(job.id, self._worker, self._policy.lease)
-                begun = True
-
+            stage = _Stage()
             try:
-                data = await self._produce(job, line.printer)
-                receipt = await line.printer.transport.send(
-                    data, begun=about_to_send, waiting=lambda status: self._heard(line, status)
-                )
-            except LeaseLost:
-                # Cancelled or taken over before the first byte: nothing was sent, and it is no longer ours to say so.
-                return True
-            except NotSent as error:
-                status = error.status if isinstance(error, NotReady) else None
-                why = str(error)
-                await self._record(lambda: self._store.release(job.id, self._worker, reason=why, attempts=job.attempts))
-                self._trouble(line, why, status)
-                return False
-            except Interrupted as error:
-                await self._interrupted(job, error)
-                # Whatever it was, the printer is asked before the next badge.
-                self._trouble(line, error.why, None)
-                return False
-            except PrinterError as error:
-                await self._finish(job, State.FAILED, reason=str(error))
-                return True
+                data = await self._drawn(line, job)
+                return data is None or await self._send(line, job, data, stage)
             except asyncio.CancelledError:
-                await self._abandon(job, begun)
+                await self._abandon(job, stage)
                 raise
-            except Exception as error:
-                await self._stumbled(job, begun, error)
-                return True
+
+    async def _drawn(self, line: _Line, job: Job) -> bytes | None:
+        """The job's bytes; None when there are none and the job has been told so."""
+        try:
+            async with asyncio.timeout(self._policy.draw_for):
+                return await self._produce(job, line.printer)
+        except PrinterError as error:
+            await self._finish(job, State.FAILED, reason=str(error))
+        except Exception as error:
+            # Its text may hold anything, a name too, so only its kind is kept.
+            kind = type(error).__name__
+            log.error("print job %s could not be drawn: %s", job.id, kind)
+            if job.attempts + 1 >= self._policy.attempts:
+                await self._finish(job, State.FAILED, reason=f"the badge could not be drawn ({kind})")
+            else:
+                await self._again(job, f"the badge could not be drawn ({kind}); trying again")
+        return None
+
+    async def _send(self, line: _Line, job: Job, data: bytes, stage: _Stage) -> bool:
+        async def about_to_send() -> None:
+            await self._store.sending(job.id, self._worker, self._policy.lease)
+            stage.begun = True
+
+        try:
+            receipt = await line.printer.transport.send(data, begun=about_to_send, waiting=lambda status: self._heard(line, status))
+        except LeaseLost:
+            # Cancelled or taken over before the first byte: nothing was sent, and it is no longer ours to say so.
+            return True
+        except NotSent as error:
+            why = str(error)
+            await self._record(lambda: self._store.release(job.id, self._worker, reason=why, attempts=job.attempts))
+            self._trouble(line, why, error.status if isinstance(error, NotReady) else None)
+            return False
+        except Interrupted as error:
+            await self._interrupted(job, error)
+            # Whatever it was, the printer is asked before the next badge.
+            self._trouble(line, error.why, None)
+            return False
+        except Exception:
+            # The store, most likely, when it was told that the first byte is about to go.
+            if stage.begun:
+                await self._finish(job, State.DOUBTFUL, reason="an unforeseen error; the badge may have been printed")
+            else:
+                await self._record(lambda: self._store.release(job.id, self._worker, reason="", attempts=job.attempts))
+            raise
+        stage.receipt = receipt
         await self._finish(job, State.PRINTED, confirmed=receipt.confirmed)
         self._well(line)
         return True
@@ -320,38 +346,26 @@ class Spool:
             await self._finish(job, State.FAILED, reason=f"{error.why}, {job.attempts + 1} times")
         else:
             # The end of the picture and the cut have not left this machine: at most a strip without its end came out.
-            later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._policy.back_off * 2**job.attempts)
-            reason = f"{error.why}; a strip without its end may lie in the printer, the badge is printed anew"
-            await self._record(
-                lambda: self._store.release(
-                    job.id, self._worker, reason=reason, attempts=job.attempts + 1, not_before=later
-                )
-            )
+            await self._again(job, f"{error.why}; a strip without its end may lie in the printer, the badge is printed anew")
 
-    async def _stumbled(self, job: Job, begun: bool, error: Exception) -> None:
-        """Something unforeseen, in drawing the badge or in the store; its text may hold anything, so only its kind is kept."""
-        log.error("print job %s: %s", job.id, type(error).__name__)
-        if begun:
-            await self._finish(job, State.DOUBTFUL, reason="an unforeseen error; the badge may have been printed")
-        elif job.attempts + 1 >= self._policy.attempts:
-            await self._finish(job, State.FAILED, reason=f"the badge could not be drawn ({type(error).__name__})")
-        else:
-            later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._policy.back_off * 2**job.attempts)
-            reason = f"the badge could not be drawn ({type(error).__name__}); trying again"
-            await self._record(
-                lambda: self._store.release(
-                    job.id, self._worker, reason=reason, attempts=job.attempts + 1, not_before=later
-                )
-            )
+    async def _again(self, job: Job, reason: str) -> None:
+        later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._policy.back_off * 2**job.attempts)
+        attempts = job.attempts + 1
+        await self._record(
+            lambda: self._store.release(job.id, self._worker, reason=reason, attempts=attempts, not_before=later)
+        )
 
-    async def _abandon(self, job: Job, begun: bool) -> None:
+    async def _abandon(self, job: Job, stage: _Stage) -> None:
         """The spool is being cancelled: say what is known, in the moment that is left."""
+        store, worker = self._store, self._worker
         with contextlib.suppress(Exception):
-            if begun:
+            if stage.receipt is not None:
+                await asyncio.shield(store.finish(job.id, worker, State.PRINTED, confirmed=stage.receipt.confirmed))
+            elif stage.begun:
                 reason = "the program was stopped while this badge was being sent; it may have been printed"
-                await asyncio.shield(self._store.finish(job.id, self._worker, State.DOUBTFUL, reason=reason))
+                await asyncio.shield(store.finish(job.id, worker, State.DOUBTFUL, reason=reason))
             else:
-                await asyncio.shield(self._store.release(job.id, self._worker, reason="", attempts=job.attempts))
+                await asyncio.shield(store.release(job.id, worker, reason="", attempts=job.attempts))
 
     # --- the store, which may be away for a moment
 
@@ -393,8 +407,7 @@ class Spool:
             yield
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
 
     # --- how the printer is
 

@@ -82,7 +82,8 @@ class _Wired:
         self._timeouts = timeouts or Timeouts()
         # A printer takes one connection at a time; a status question must not make a job wait outside.
         self._one = asyncio.Lock()
-        self._broken = False
+        # Nobody knows what an earlier life of this program left half sent.
+        self._broken = True
         self._said: PrinterStatus | None = None
 
     def _wire(self) -> contextlib.AbstractAsyncContextManager[Wire]:
@@ -104,8 +105,10 @@ class _Wired:
             return await self._dialect.status(wire, self._timeouts.answer)
         except (TimeoutError, EOFError):
             raise Unreachable("does not answer") from None
-        except (OSError, ValueError) as error:
-            raise Unreachable(f"does not answer properly ({type(error).__name__})") from None
+        except OSError:
+            raise Unreachable("the connection broke") from None
+        except ValueError:
+            raise Unreachable("does not answer as this kind of printer should") from None
 
     async def send(self, data: bytes, *, begun: Begun | None = None, waiting: Waiting | None = None) -> Receipt:
         async with self._one:
@@ -125,8 +128,8 @@ class _Wired:
             # The last job may have ended inside a picture, which would swallow the start of this one.
             try:
                 await wire.write(self._dialect.clear, self._timeouts.stall)
-            except (OSError, TimeoutError) as error:
-                raise Unreachable(f"does not take data ({type(error).__name__})") from None
+            except (OSError, TimeoutError):
+                raise Unreachable("does not take data") from None
         status = await self._ask(wire)
         self._said = status
         if not status.ready:
@@ -139,9 +142,8 @@ class _Wired:
                 await wire.write(data[at : at + CHUNK], self._timeouts.stall)
             except TimeoutError:
                 raise Interrupted("the printer stopped taking data", min(at + CHUNK, len(data)), len(data)) from None
-            except OSError as error:
-                why = f"the connection broke ({type(error).__name__})"
-                raise Interrupted(why, min(at + CHUNK, len(data)), len(data)) from None
+            except OSError:
+                raise Interrupted("the connection broke", min(at + CHUNK, len(data)), len(data)) from None
 
     async def _finish(self, wire: Wire, total: int, waiting: Waiting) -> Receipt:
         if not self._dialect.confirms:
@@ -155,25 +157,56 @@ class _Wired:
             await self._dialect.confirm(wire, self._timeouts.finish, said)
         except TimeoutError:
             raise Interrupted("the printer did not say that it printed", total, total) from None
-        except (OSError, EOFError, ValueError) as error:
-            raise Interrupted(f"the connection broke before the printer confirmed ({type(error).__name__})", total, total) from None
+        except (OSError, EOFError, ValueError):
+            raise Interrupted("the connection broke before the printer confirmed", total, total) from None
         return Receipt(confirmed=True)
 
 
-class _SocketWire:
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
+class _Descriptor:
+    """A wire over a non-blocking socket or device.
+
+    It waits until the descriptor is ready and then reads at once: a read that a deadline cancels (as `loop.sock_recv`
+    can be) may have taken bytes from the socket that nobody gets, and the printer's word that it printed would be lost.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
     async def write(self, data: bytes, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        rest = memoryview(data)
         async with asyncio.timeout(seconds):
-            await asyncio.get_running_loop().sock_sendall(self._socket, data)
+            while rest:
+                try:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                except BlockingIOError:
+                    await self._when(loop.add_writer, loop.remove_writer)
 
     async def read(self, limit: int, seconds: float) -> bytes:
+        loop = asyncio.get_running_loop()
         async with asyncio.timeout(seconds):
-            data = await asyncio.get_running_loop().sock_recv(self._socket, limit)
-        if not data:
-            raise EOFError
-        return data
+            while True:
+                try:
+                    data = os.read(self._descriptor, limit)
+                except BlockingIOError:
+                    await self._when(loop.add_reader, loop.remove_reader)
+                    continue
+                if not data:
+                    raise EOFError
+                return data
+
+    async def _when(self, add: Callable[..., object], remove: Callable[..., object]) -> None:
+        ready = asyncio.get_running_loop().create_future()
+
+        def tell() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        add(self._descriptor, tell)
+        try:
+            await ready
+        finally:
+            remove(self._descriptor)
 
 
 class NetworkTransport(_Wired):
@@ -197,7 +230,7 @@ class NetworkTransport(_Wired):
         except OSError as error:
             raise Unreachable(_network_words(error)) from None
         try:
-            yield _SocketWire(connected)
+            yield _Descriptor(connected.fileno())
         finally:
             connected.close()
 
@@ -232,47 +265,6 @@ def _network_words(error: OSError) -> str:
     return "cannot be reached"
 
 
-class _DeviceWire:
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    async def _when(self, add: Callable[..., object], remove: Callable[..., object]) -> None:
-        ready = asyncio.get_running_loop().create_future()
-
-        def tell() -> None:
-            if not ready.done():
-                ready.set_result(None)
-
-        add(self._descriptor, tell)
-        try:
-            await ready
-        finally:
-            remove(self._descriptor)
-
-    async def write(self, data: bytes, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        rest = memoryview(data)
-        async with asyncio.timeout(seconds):
-            while rest:
-                try:
-                    rest = rest[os.write(self._descriptor, rest) :]
-                except BlockingIOError:
-                    await self._when(loop.add_writer, loop.remove_writer)
-
-    async def read(self, limit: int, seconds: float) -> bytes:
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(seconds):
-            while True:
-                try:
-                    data = os.read(self._descriptor, limit)
-                except BlockingIOError:
-                    await self._when(loop.add_reader, loop.remove_reader)
-                    continue
-                if not data:
-                    raise EOFError
-                return data
-
-
 class DeviceTransport(_Wired):
     """A printer behind a device file: `/dev/usb/lp0` (USB, by the kernel's usblp) or a serial line with its `baud`."""
 
@@ -299,7 +291,7 @@ class DeviceTransport(_Wired):
         try:
             if self._speed is not None:
                 self._set_line(descriptor)
-            yield _DeviceWire(descriptor)
+            yield _Descriptor(descriptor)
         finally:
             os.close(descriptor)
 

@@ -23,7 +23,7 @@ class FaultProxy:
     """`async with FaultProxy(printer.port) as proxy:` listens on `proxy.port` and passes on to `printer.port`.
 
     `fault` may be set at any time. REFUSE closes the listening port; RESET passes `after` bytes on and then resets both
-    sides; BLACK_HOLE accepts and passes nothing on from byte `after`; SLOW passes `rate` bytes a second; NO_ANSWER
+    sides; BLACK_HOLE swallows everything from byte `after`, both ways; SLOW passes `rate` bytes a second; NO_ANSWER
     passes all on to the printer and, from byte `after`, nothing back. `once` goes back to NONE after a connection has
     met the fault.
     """
@@ -52,7 +52,12 @@ class FaultProxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A small window, as a printer's network card has: a sender then knows how much has really gone.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", self.port))
+        self._server = await asyncio.start_server(self._serve, sock=listener, limit=1024)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
@@ -118,8 +123,9 @@ class FaultProxy:
                     _reset(far)
                     return
                 back.cancel()
-                # Reading stops too: the sender's window fills, as with a machine that has hung.
-                await asyncio.Event().wait()
+                while await reader.read(65_536):
+                    pass
+                return
             if fault is Fault.SLOW:
                 await asyncio.sleep(len(data) / rate)
             far.write(data)

@@ -1,7 +1,7 @@
 """An ESC/POS interpreter written from Epson's command reference for the virtual printer; it shares no code with the encoder.
 
 Bytes go in as they arrive. Real-time commands (DLE EOT, DLE DC4) are obeyed on arrival, wherever they stand, as a real
-printer does; everything else waits in the buffer until the printer can work.
+printer does; everything else waits in the buffer for `step`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Receiver:
         return len(self._rows)
 
     def arrive(self, data: bytes) -> None:
-        """Take bytes from the wire: obey what is real-time, keep the rest for `work`."""
+        """Take bytes from the wire: obey what is real-time, keep the rest for `step`."""
         self._arrived += data
         out = self._arrived
         while True:
@@ -100,7 +100,9 @@ class Receiver:
         elif function == 8:
             # Everything that waits is thrown away, and so is the strip begun: it is fed out and torn off.
             self._buffer.clear()
-            self.discard()
+            self._job.clear()
+            self._rows.clear()
+            self._answer(b"\x37\x25\x00")  # "clear response"
 
     def discard(self) -> None:
         """Forget a strip that was begun and never cut, and a command half received."""
@@ -109,19 +111,26 @@ class Receiver:
         self._job.clear()
         self._rows.clear()
 
-    def work(self) -> None:
-        """Work off the buffer as far as its commands are complete."""
-        while self._buffer:
-            used = self._command()
-            if used == 0:
-                return
-            self._job += self._buffer[:used]
-            del self._buffer[:used]
-            if self._finished:
-                self._finished = False
-                self._cut(self._paper(), bytes(self._job))
-                self._job.clear()
-                self._rows.clear()
+    @property
+    def waits(self) -> int:
+        """Bytes that have arrived and are not worked off."""
+        return len(self._buffer)
+
+    def step(self) -> bool:
+        """Work off one command; False when none is complete."""
+        if not self._buffer:
+            return False
+        used = self._command()
+        if used == 0:
+            return False
+        self._job += self._buffer[:used]
+        del self._buffer[:used]
+        if self._finished:
+            self._finished = False
+            self._cut(self._paper(), bytes(self._job))
+            self._job.clear()
+            self._rows.clear()
+        return True
 
     _finished = False
 

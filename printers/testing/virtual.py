@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 from collections import deque
 from collections.abc import Callable
@@ -31,7 +30,9 @@ class VirtualPrinter:
     `async with VirtualPrinter() as printer:` listens on `printer.port`. What it cut is in `printed` (the last `keep`),
     how many ever in `count`. Set `paper`, `cover_open`, `offline`, `error` at will: it answers DLE EOT accordingly,
     stops working while it cannot print, and goes on with what it has once it can. `paper_rows` is how many rows of
-    dots are left on the roll (None: no end); `rows_per_second` makes it as slow as a real one (None: at once).
+    dots are left on the roll (None: no end); `rows_per_second` makes it as slow as a real one (None: at once; a real
+    one prints some 2,000). It takes no more than `buffer` bytes that it has not worked off. With `forgets` False a
+    connection that breaks leaves its half command in the buffer, as some real network cards do.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class VirtualPrinter:
         keep: int = 20,
         port: int = 0,
         rows_per_second: float | None = None,
+        buffer: int = 65_536,
+        forgets: bool = True,
         on_print: Callable[[PrintedBadge], None] | None = None,
     ) -> None:
         self.head = head
@@ -49,6 +52,8 @@ class VirtualPrinter:
         self.count = 0
         self.connections = 0
         self.rows_per_second = rows_per_second
+        self.buffer = buffer
+        self.forgets = forgets
         self.paper_rows: int | None = None
         self._paper = Paper.OK
         self._cover_open = False
@@ -59,8 +64,12 @@ class VirtualPrinter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writer: asyncio.StreamWriter | None = None
         self._one = asyncio.Lock()
+        self._worker: asyncio.Task[None] | None = None
         self._can_work = asyncio.Event()
         self._can_work.set()
+        self._fresh = asyncio.Event()
+        self._room = asyncio.Event()
+        self._starved = True
         self.receiver = Receiver(
             head, answer=self._answer, real_time=self._real_time, sensors=self._sensors, cut=self._cut
         )
@@ -123,16 +132,19 @@ class VirtualPrinter:
 
     async def start(self) -> None:
         """Listen on 127.0.0.1, on `port` or one the system picks."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 20)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
+        self._worker = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
         """Switch it off: the port closes, connections end. `start` brings it back on the same port."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._tasks):
+        ending = [*self._tasks, *([self._worker] if self._worker is not None else [])]
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
+        self.receiver.discard()
         if self._server is not None:
             await self._server.wait_closed()
             self._server = None
@@ -166,35 +178,46 @@ class VirtualPrinter:
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader) -> None:
-        worker = asyncio.create_task(self._work())
         try:
-            while data := await reader.read(4096):
+            while data := await reader.read(2048):
                 self.receiver.arrive(data)
+                self._starved = False
                 self._fresh.set()
+                # A picture longer than the buffer is taken on, since its rest is what the printer waits for.
+                while self.receiver.waits > self.buffer and not self._starved:
+                    self._room.clear()
+                    await self._room.wait()
         finally:
-            # What has arrived is printed even if the host has hung up; what is incomplete is dropped with the connection.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.05):
-                    await self._can_work.wait()
-                    self.receiver.work()
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
-            if self.ready:
-                self.receiver.discard()
+            # What has arrived is printed even if the host has hung up. A printer that cannot print now keeps it.
+            if self.ready and self.rows_per_second is None:
+                while self.ready and self._step():
+                    pass
+                if self.ready and self.forgets:
+                    self.receiver.discard()
 
-    @property
-    def _fresh(self) -> asyncio.Event:
-        if not hasattr(self, "_fresh_event"):
-            self._fresh_event = asyncio.Event()
-        return self._fresh_event
+    def _step(self) -> bool:
+        """One command; the roll may end with it."""
+        before = self.receiver.rows
+        more = self.receiver.step()
+        self._starved = not more
+        self._room.set()
+        if self.paper_rows is not None:
+            self.paper_rows -= max(0, self.receiver.rows - before)
+            if self.paper_rows <= 0:
+                self.paper = Paper.OUT
+        return more
 
     async def _work(self) -> None:
         while True:
             await self._fresh.wait()
             await self._can_work.wait()
-            self._fresh.clear()
             before = self.receiver.rows
-            self.receiver.work()
+            if not self._step():
+                self._fresh.clear()
+                # Bytes may have come in between.
+                if not self._step():
+                    continue
+                self._fresh.set()
             if self.rows_per_second:
                 await asyncio.sleep(max(0, self.receiver.rows - before) / self.rows_per_second)
 

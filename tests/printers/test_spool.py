@@ -189,7 +189,7 @@ async def test_a_reset_in_the_middle_of_the_picture_prints_it_anew(store: FileJo
 
 
 async def long_strip(job: Job, printer: Printer) -> bytes:
-    return strip(int(job.ref), rows=40_000)
+    return strip(int(job.ref), rows=2_000)
 
 
 async def test_a_printer_that_keeps_half_a_picture_does_not_spoil_the_next_badge(store: FileJobStore, until: Until) -> None:
