@@ -199,7 +199,9 @@ class KeyRing:
         try:
             message = cbor2.loads(token)
             assert isinstance(message, cbor2.CBORTag) and message.tag == 18
-            protected, _, payload, signature = message.value
+            protected, unprotected, payload, signature = message.value
+            # One spelling of a token only: what is outside the signature must be what `sign` writes.
+            assert unprotected == {} and cbor2.dumps(message, canonical=True) == token
             header = cbor2.loads(protected)
             assert header[_ALG] == _EDDSA
             kid = header[_KID].decode("ascii")

@@ -156,6 +156,32 @@ async def test_the_desk_sees_the_doors_and_their_last_taps(school: Any) -> None:
     assert (await school.get(f"/api/v1/doors?site={school.other.id}", role="desk")).status_code == 404
 
 
+async def test_a_controller_is_still_believed_while_the_database_is_away(school: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    visit = await school.visit(zones=["Office"])
+    incident = await school.declare("lockdown")
+    issued = await school.emergency_credential(incident)
+    await tap(school, school.office_door, visit.token)
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise ConnectionRefusedError
+
+    real = school.node.db.pool
+    monkeypatch.setattr(school.node.db, "pool", type("Away", (), {"acquire": staticmethod(away)})())
+    school.node.accounts._cache = {k: (0.0, p) for k, (_, p) in school.node.accounts._cache.items()}
+    assert await tap(school, school.office_door, issued["token"]) == ("granted", "police")
+    assert await tap(school, school.library_door, card=school.officer_card) == ("granted", "police")
+    assert await tap(school, school.office_door, visit.token) == ("denied", "incident")
+    body = {"site_id": str(school.site.id), "state": "hold", "exercise": False, "note": ""}
+    assert (await school.post("/api/v1/incidents", body, role="desk")).status_code == 503
+    unknown = await school.client.post(
+        f"/api/v1/doors/{school.office_door.id}/taps", json={"token": "x"}, headers={"authorization": "Bearer vt_other"}
+    )
+    assert unknown.status_code == 503
+    monkeypatch.setattr(school.node.db, "pool", real)
+    await asyncio.wait_for(school.drained(), 10)
+    assert await events(school) == [("denied", "incident"), ("granted", "police"), ("granted", "police"), ("denied", "incident")]
+
+
 async def test_doors_go_on_while_the_database_is_away_and_lose_nothing(school: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from visitor.errors import Unavailable
 
