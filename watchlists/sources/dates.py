@@ -27,6 +27,7 @@ _MONTHS: Final = {
     for name in names
 }  # fmt: skip
 
+_DAY_FIRST: Final = re.compile(r"(\d{1,2}|dd)[/-](\d{1,2}|mm)[/-](\d{4})", re.IGNORECASE)
 _ISO: Final = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _US: Final = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})")
 _TIME: Final = re.compile(r"[T ]00:00(:00(\.0+)?)?(Z|\+00:00)?$")
@@ -108,12 +109,12 @@ def from_us_any(text: str) -> str:
 
 
 def from_day_first(text: str) -> str:
-    """`DD/MM/YYYY` with `00` for what is not known, as OFSI writes it; a bare year; or ISO."""
+    """`DD/MM/YYYY` with `00` for what is not known, or `dd` and `mm`, as the two UK lists write it; a bare year; or ISO."""
     text = _TIME.sub("", text.strip())
-    found = _US.fullmatch(text)
+    found = _DAY_FIRST.fullmatch(text)
     if found is None:
         return from_iso(text)
-    day, month, year = map(int, found.groups())
+    day, month, year = (int(part) if part.isdigit() else 0 for part in found.groups())
     if day and not month:
         raise ValueError("a day is given without its month")
     return edtf(year, month or None, day or None)

@@ -1,6 +1,7 @@
 """The OFAC Specially Designated Nationals list as CSV: `sdn.csv` with `alt.csv`, `add.csv` and `sdn_comments.csv`.
 
-Layout after the Treasury's "SDN data specification" (dat_spec.txt). The files have no header, write null as `-0- ` and end in a
+Layout after the Treasury's "SDN data specification" (dat_spec.txt). `cons_prim.csv` and its like, the consolidated
+list of the other programs, are of the same layout. The files have no header, write null as `-0- ` and end in a
 Ctrl-Z. Birth dates, gender, documents and *weak* aliases stand in the Remarks, which go on in `sdn_comments.csv` past 1,000 characters.
 
 It is read from a zip or a folder of the four, or from `sdn.csv` alone (no strong aliases then, and the report says so). `sdn.csv`
@@ -23,6 +24,7 @@ SDN: Final = "sdn.csv"
 ALT: Final = "alt.csv"
 ADD: Final = "add.csv"
 COMMENTS: Final = "sdn_comments.csv"
+OTHER_NAMES: Final = {SDN: "cons_prim.csv", ALT: "cons_alt.csv", ADD: "cons_add.csv", COMMENTS: "cons_comments.csv"}
 WIDTHS: Final = {SDN: 12, ALT: 5, ADD: 6, COMMENTS: 2}
 COLUMNS: Final = (
     "ent_num", "SDN_Name", "SDN_Type", "Program", "Title", "Call_Sign", "Vess_type", "Tonnage", "GRT", "Vess_flag", "Vess_owner",
@@ -38,6 +40,7 @@ _NUMBER: Final = re.compile(
     r"|ID|[Ee]lectoral|Nacional|Identidad|Booklet)[:#\s]+((?:[A-Z]{1,4}[ -])?[A-Z0-9][\w./-]*(?: [\w./-]*\d[\w./-]*)*)"
     r"(?:\s+\([^)]*\)|\s+(?:issued|expires|exp\.)\b.*|\s+[A-Z].*)*"
 )
+_NO_DOCUMENT: Final = re.compile(r"(?:alt\. )?(?:Linked|POB|Phone|Fax|Email|Website|Digital Currency|Secondary|Additional|Executive)")
 _CITY: Final = re.compile(r"(?P<city>.+?),?\s+(?P<region>[A-Z]{2})(?:\s+(?P<zip>\d{5}(?:-\d{4})?))?")
 
 
@@ -53,7 +56,11 @@ class Remarks(NamedTuple):
 
 def read(document: Document) -> Iterator[Entry]:
     """Yield the list's entries; see the module's head for what it is read from."""
-    with tables_of(document, document.folder, (SDN, ALT, ADD, COMMENTS)) as pick:
+    with tables_of(document, document.folder, (SDN, ALT, ADD, COMMENTS)) as found:
+
+        def pick(name: str) -> Document | None:
+            return found(name) or found(OTHER_NAMES[name])
+
         main = pick(SDN)
         if main is None:
             raise document.fault(f"there is no {SDN} in it")
@@ -105,7 +112,7 @@ def parse_remarks(text: str, document: Document, line: int) -> Remarks:
                 document.drop(f"a birth date is dropped: {error}", line=line, column="Remarks")
         elif bare in ("Gender Male", "Gender Female"):
             sex = "M" if bare.endswith("Male") else "F"
-        elif (found := _NUMBER.fullmatch(bare)) and sum(map(str.isdigit, found[1])) >= 3 and not bare.startswith(("Linked", "POB")):
+        elif (found := _NUMBER.fullmatch(bare)) and sum(map(str.isdigit, found[1])) >= 3 and not _NO_DOCUMENT.match(bare):
             numbers.append(found[1])
         elif part:
             rest.append(bare)
@@ -175,7 +182,7 @@ def _entry(
     if not names:
         document.refuse("the entry has no name", line=line, column="SDN_Name")
         return
-    facts = {"type": kind, "programs": program, "title": title, "remarks": remarks.rest}
+    facts = {"type": kind, "programs": program.replace("] [", "; "), "title": title, "remarks": remarks.rest}
     if kind in (VESSEL, AIRCRAFT):
         facts |= dict(zip(("call_sign", "vessel_type", "tonnage", "gross_tonnage", "flag", "owner"), ship, strict=True))
     yield Entry(

@@ -1,8 +1,9 @@
-"""The UK's consolidated list of financial sanctions targets (OFSI `ConList.csv`).
+"""The UK's consolidated list of financial sanctions targets (OFSI `ConList.csv`), and the UK Sanctions List that took its place.
 
-A line of banner (`Last Updated,…`), then a header. One row a name variation *and* address, joined by Group ID; the rows of a group need
-not stand together, so groups are gathered (20,000 rows, some 15 MB) and yielded in the order they begin. Columns came and went over the
-years and are found by their names.
+A line of banner (`Last Updated,…`, `Report Date: …`), then a header. One row a name variation *and* address, joined by Group ID (in the
+new list by Unique ID); the rows of a group need not stand together, so groups are gathered (20,000 rows, some 15 MB) and yielded in the
+order they begin. Columns came and went over the years and are found by their names. An entry of the new list that still tells its OFSI
+Group ID keeps its id, so that clearances outlive the change of lists.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from watchlists.sources import dates, people
 from watchlists.sources.base import ENTITY, INDIVIDUAL, VESSEL, Document, Format
 from watchlists.sources.tables import Row, table
 
-REQUIRED: Final = ("name_6", "name_1", "group_type", "group_id")
+REQUIRED: Final = ("name_6", "name_1", "group_type", "group_id|unique_id")
 OPTIONAL: Final = (
     "name_2", "name_3", "name_4", "name_5", "title", "name_non_latin_script", "non_latin_script_type", "non_latin_script_language", "dob",
     "town_of_birth", "country_of_birth", "nationality", "passport_number", "passport_details", "national_identification_number",
@@ -28,8 +29,15 @@ OPTIONAL: Final = (
     "uk_sanctions_list_date_designated", "last_updated",
 )  # fmt: skip
 _TYPES: Final = {"individual": INDIVIDUAL, "entity": ENTITY, "ship": VESSEL, "vessel": VESSEL}
+RENAMES: Final = {
+    "ofsi_group_id": "group_id", "designation_type": "group_type", "name_type": "alias_type", "alias_strength": "alias_quality",
+    "d_o_b": "dob", "nationality_ies": "nationality", "address_postal_code": "post_zip_code", "address_country": "country",
+    "national_identifier_number": "national_identification_number", "regime_name": "regime", "date_designated": "listed_on",
+    **{f"address_line_{number}": f"address_{number}" for number in range(1, 7)},
+}  # fmt: skip
+"""Columns of the UK Sanctions List by OFSI's names."""
 _STANDING: Final = ("primary", "alias", "weak")
-_NUMBERED: Final = re.compile(r"\s*\(\d+\)\s*")
+_NUMBERED: Final = re.compile(r"\s*\(\d+\)\s*|\s*\|\s*")
 _FACTS: Final = ("title", "position", "nationality", "town_of_birth", "country_of_birth", "regime", "listed_on", "other_information")
 
 
@@ -48,17 +56,18 @@ class _Group:
 
 
 def read(document: Document) -> Iterator[Entry]:
-    """Yield an entry a Group ID."""
+    """Yield an entry a group of rows."""
     groups: dict[str, _Group] = {}
-    for row in table(document, REQUIRED, OPTIONAL, banner=1):
+    for row in table(document, REQUIRED, OPTIONAL, banner=1, renames=RENAMES):
+        number, unique = row["group_id"], row["unique_id"]
         kind = _TYPES.get(row["group_type"].lower())
         if kind is None:
             document.refuse("the type is none of Individual, Entity and Ship", line=row.line, column="group_type")
-        elif not row["group_id"]:
+        elif not (number or unique):
             document.refuse("the row has no group id", line=row.line, column="group_id")
         else:
-            _add(document, groups.setdefault(row["group_id"], _Group(kind, row.line)), row)
-    for number, group in groups.items():
+            _add(document, groups.setdefault(f"ofsi-{number}" if number else f"uksl-{unique}", _Group(kind, row.line)), row)
+    for id_, group in groups.items():
         document.report.line = group.line
         if not document.wants(group.kind):
             continue
@@ -69,7 +78,7 @@ def read(document: Document) -> Iterator[Entry]:
             continue
         names[0] = msgspec.structs.replace(names[0], kind="primary")
         yield Entry(
-            id=f"ofsi-{number}",
+            id=id_,
             names=tuple(names),
             birth_dates=tuple(group.births),
             sex=group.sex,
@@ -80,7 +89,7 @@ def read(document: Document) -> Iterator[Entry]:
         )
 
 
-FORMAT: Final = Format("ofsi-csv", "UK OFSI consolidated list (CSV)", read)
+FORMAT: Final = Format("ofsi-csv", "UK OFSI consolidated list, or UK Sanctions List (CSV)", read)
 
 
 def _add(document: Document, group: _Group, row: Row) -> None:
@@ -112,10 +121,11 @@ def _add(document: Document, group: _Group, row: Row) -> None:
 
 def _names(row: Row, group: _Group) -> Iterator[Name]:
     what, quality = row["alias_type"].lower(), row["alias_quality"].lower()
-    as_: NameKind = "weak" if quality == "low" else "alias"
+    as_: NameKind = "weak" if quality.startswith("low") else "alias"
     if what in ("primary name", "") and not any(known.kind == "primary" for known in group.names.values()):
         as_ = "primary"
-    forenames = [row[f"name_{number}"] for number in range(1, 6) if row[f"name_{number}"]]
+    # Some copies write 0 for a part that is not there.
+    forenames = [part for number in range(1, 6) if (part := row[f"name_{number}"]) not in ("", "0")]
     if group.kind == INDIVIDUAL:
         found = people.person(row["name_6"], forenames[0] if forenames else "", " ".join(forenames[1:]), "", as_)
     else:

@@ -82,15 +82,17 @@ def table(
     delimiter: str | None = None,
     closed: bool = False,
     banner: int = 0,
+    renames: Mapping[str, str] | None = None,
 ) -> Iterator[Row]:
     """Rows under a header line; columns are asked for, and found, by their `fold`ed names in any order.
 
     Args:
-        required: columns that must be there.
+        required: columns that must be there; `a|b` is satisfied by either.
         optional: columns that may be.
         delimiter: comma, semicolon, tab or bar is found by the header when not given.
         closed: other columns are refused, unless they begin with `x_`; for the formats that people type.
         banner: how many lines may stand before the header (OFSI has one).
+        renames: other names of columns, folded, to the names asked for.
 
     Raises:
         SourceError: a column is missing, doubled or (closed) unknown, with the nearest right name; or the file was cut off.
@@ -99,7 +101,8 @@ def table(
     header: list[str] = []
     best: tuple[int, list[str], str, int] = (-1, [], ",", 1)
     consumed = 0
-    known = set(required) | set(optional)
+    wanted = [column.split("|") for column in required]
+    known = {name for names in wanted for name in names} | set(optional)
     for line in source:
         consumed += 1
         if not line.strip():
@@ -109,16 +112,18 @@ def table(
             continue
         for candidate in (delimiter,) if delimiter else DELIMITERS:
             names = [fold(cell) for cell in next(csv.reader([line], delimiter=candidate), [])]
+            if renames:
+                names = [renames.get(name, name) for name in names]
             hits = len(known.intersection(names))
             if hits > best[0]:
                 best = (hits, names, candidate, consumed)
-        if best[0] == len(known) or set(required) <= set(best[1]) or banner == 0:
+        if all(not set(best[1]).isdisjoint(names) for names in wanted) or banner == 0:
             break
         banner -= 1
     _, header, separator, header_line = best
     if not header:
         raise document.fault("there is no header line")
-    _check_header(document, header, required, optional, header_line, closed)
+    _check_header(document, header, wanted, sorted(known), header_line, closed)
     width = len(header)
     ended = True
 
@@ -155,23 +160,24 @@ def nearest(name: str, among: Iterable[str]) -> str:
 
 
 def _check_header(
-    document: Document, header: list[str], required: Sequence[str], optional: Sequence[str], line: int, closed: bool
+    document: Document, header: list[str], wanted: Sequence[Sequence[str]], known: Sequence[str], line: int, closed: bool
 ) -> None:
-    for column in required:
-        if column in header:
+    for alternatives in wanted:
+        if not set(header).isdisjoint(alternatives):
             continue
-        free = [name for name in header if name and name not in required and name not in optional]
+        column = alternatives[0]
+        free = [name for name in header if name and name not in known]
         # Only a name near to a column's is shown: a file without a header has people in its first line.
         close = difflib.get_close_matches(column, free, n=1, cutoff=0.6)
         near = f"; the nearest there is {close[0]!r}" if close else f"; there are {len(header)} others: is this line the header?"
         raise document.fault(f"the column {column!r} is missing{near}", line=line, column=column)
-    for column in set(required) | set(optional):
+    for column in known:
         if header.count(column) > 1:
             raise document.fault(f"the column {column!r} is there twice", line=line, column=column)
     if closed:
         for column in header:
-            if column and column not in required and column not in optional and not column.startswith("x_"):
-                near = nearest(column, [*required, *optional])
+            if column and column not in known and not column.startswith("x_"):
+                near = nearest(column, known)
                 words = f"the column {column!r} is none of this format{near or '; name it x_… to carry it along as a remark'}"
                 raise document.fault(words, line=line, column=column)
 

@@ -121,6 +121,14 @@ def test_a_zip_joins_aliases_addresses_and_the_rest_of_long_remarks(lenient: Cal
     assert not report.problems
 
 
+def test_the_consolidated_list_of_other_programs_is_of_the_same_layout(lenient: Callable[..., Any]) -> None:
+    row = SDN.format("DOB 1970; Phone Number 963112121816; Passport A1234567 (Iran).").replace("SDGT", "SDGT] [NS-PLC")
+    data = zipped(cons_prim=row, cons_alt='36,12,"aka","ROE, Jack",-0- \n')
+    [entry], _ = lenient(data, "ofac-csv", hash_id=str)
+    assert len(entry.names) == 2 and entry.fields["programs"] == "SDGT; NS-PLC"
+    assert entry.id_hashes == ("A1234567",), "a telephone number is no document"
+
+
 def test_an_alias_of_an_entry_that_is_missing_shows_that_the_list_was_cut(lenient: Callable[..., Any]) -> None:
     _, report = lenient(zipped(sdn=SDN.format("-0- "), alt='36,1,"aka","A B",-0- \n99,2,"aka","C D",-0- \n'), "ofac-csv")
     [problem] = report.problems

@@ -59,6 +59,27 @@ def test_an_ofsi_group_of_scattered_rows_is_one_entry(lenient: Callable[..., Any
     assert report.set_aside == {"entity": 1} and not report.problems
 
 
+UKSL = (
+    "Report Date: 13-Feb-2026\n"
+    "Last Updated,Unique ID,OFSI Group ID,UN Reference Number,Name 6,Name 1,Name 2,Name 3,Name 4,Name 5,Name type,Alias strength,Title,"
+    "Name non-latin script,Regime Name,Designation Type,Address Line 1,Address Line 2,Address Postal Code,Address Country,D.O.B,"
+    "Nationality(/ies),National Identifier number,Passport number,Gender\n"
+    "12/01/2022,UTO0001,99001,,QUILL,Tobias,0,0,0,,Primary Name,,Mr,,Utopia,Individual,1 High St,Leeds,LS1,United Kingdom,"
+    "dd/mm/1959,Utopia,,(1) 55501 (2) 55502,Male\n"
+    "12/01/2022,UTO0001,99001,,TOBY,,,,,,Alias,Low quality a.k.a,,,Utopia,Individual,,,,,dd/11/1958,,,,Male\n"
+    "12/01/2022,UTO0002,,,ROE,Ann,,,,,Primary Name,,,,Utopia,Individual,,,,,12/03/1970,,,,female\n"
+)
+
+
+def test_the_uk_sanctions_list_is_read_by_its_own_columns_and_keeps_ofsis_ids(lenient: Callable[..., Any]) -> None:
+    [first, second], report = lenient(UKSL, "ofsi-csv", hash_id=lambda number: f"<{number}>")
+    assert (first.id, second.id) == ("ofsi-99001", "uksl-UTO0002")
+    assert first.names == (Name("QUILL", "Tobias"), Name("TOBY", kind="weak"))
+    assert first.birth_dates == ("1959", "1958-11") and (first.sex, second.sex) == ("M", "F")
+    assert first.id_hashes == ("<55501>", "<55502>") and first.addresses[0].postal_code == "LS1"
+    assert not report.problems
+
+
 def test_an_ofsi_file_that_lacks_a_column_names_it_and_the_nearest(lenient: Callable[..., Any]) -> None:
     with pytest.raises(SourceError, match="'group_id' is missing; the nearest there is 'groupid'") as caught:
         lenient(OFSI.replace("Group ID", "GroupID"), "ofsi-csv")
