@@ -54,6 +54,7 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("PUT", "/api/v1/purposes"): ADMIN,
     ("GET", "/api/v1/watchlists"): DESK,
     ("POST", "/api/v1/watchlists/{name}/imports"): ADMIN,
+    ("POST", "/api/v1/watchlists/{name}/imports/preview"): ADMIN,
     ("GET", "/api/v1/barred-entries"): DESK,
     ("POST", "/api/v1/barred-entries"): DESK,
     ("POST", "/api/v1/barred-entries/{entry_id}/lift"): DESK,
@@ -104,6 +105,17 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/desk/printers"): DESK,
     ("GET", "/desk/incident"): DESK,
     ("POST", "/desk/find"): DESK,
+    # ── the demo's bench: on loopback only, and guarded by its own address check ───────────────────────────────
+    ("GET", "/bench"): PUBLIC,
+    ("GET", "/bench/state"): PUBLIC,
+    ("GET", "/bench/sample/{key}"): PUBLIC,
+    ("GET", "/bench/printed/{number}/{count}"): PUBLIC,
+    ("GET", "/bench/open/{face}"): PUBLIC,
+    ("POST", "/bench/scan"): PUBLIC,
+    ("POST", "/bench/station"): PUBLIC,
+    ("POST", "/bench/printer/{number}"): PUBLIC,
+    ("POST", "/bench/tap"): PUBLIC,
+    ("POST", "/bench/panic"): PUBLIC,
 }
 
 

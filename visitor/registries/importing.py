@@ -81,6 +81,33 @@ class Importing:
                 part.unlink(missing_ok=True)
                 await store.end_import(lock, asked.name)
 
+    async def preview(self, asked: Asked) -> tuple[ImportResult, str]:
+        """What importing this file would change, and why the shrink guard would refuse it ("" when it would not). Changes nothing."""
+        if asked.format not in FORMATS:
+            raise UnknownFormat(f"There is no format called that. There are {', '.join(FORMATS)}.")
+        revision_id = new_id()
+        rows, part = self._files.part(revision_id, "rows"), self._files.part(revision_id, "index")
+        try:
+            staged = await self._stage(asked, rows, part)
+            async with self._db.transaction() as tx:
+                found = await store.list_for_update(tx.conn, asked.name)
+                if found is None:
+                    result = ImportResult(
+                        revision_id, 1, staged.entries, staged.entries, 0, 0, staged.refused, staged.problems
+                    )
+                    return result, ""
+                await store.stage(tx.conn, rows)
+                added, removed, changed = await store.diff(tx.conn, found[0])
+                last, before = await store.last_counts(tx.conn, found[0])
+        except OSError as e:
+            raise ImportFailed(f"The file could not be read through ({e.strerror}). Is there room on the disk?") from e
+        finally:
+            rows.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
+        loss = shrunk(before, Counts(staged.entries, staged.names, staged.birth_dates), removed, _LIMITS)
+        result = ImportResult(revision_id, last + 1, staged.entries, added, removed, changed, staged.refused, staged.problems)
+        return result, loss.sentence if loss is not None else ""
+
     async def _stage(self, asked: Asked, rows: Path, part: Path) -> Staged:
         job = Job(
             "import", str(asked.path), str(part), asked.format, asked.file_name, str(rows), asked.mapping,

@@ -121,6 +121,27 @@ async def import_list(
     return {"import": msgspec.to_builtins(result)}
 
 
+@post("/api/v1/watchlists/{name:str}/imports/preview", status_code=200, tags=["watchlists"])
+async def preview_import(
+    name: FromPath[str],
+    data: Annotated[ImportForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+    principal: NamedDependency[Principal],
+    registries: NamedDependency[Registries],
+    settings: NamedDependency[Settings],
+) -> dict[str, Any]:
+    """What importing this file would change; nothing is changed. `shrinks` says why it needs `allow_shrink`, or is ""."""
+    if principal.sites("admin") is not None:
+        raise Forbidden("Lists hold for the whole district: ask an administrator of every school.")
+    kept = await asyncio.to_thread(_keep, data.file.file, settings.data / "uploads")
+    try:
+        result, shrinks = await registries.preview(
+            name, data.format, kept, file_name=_file_name(data.file.filename), mapping=data.mapping
+        )
+    finally:
+        kept.unlink(missing_ok=True)
+    return {"preview": {**msgspec.to_builtins(result), "shrinks": shrinks}}
+
+
 @get("/api/v1/barred-entries", tags=["watchlists"])
 async def barred(
     principal: NamedDependency[Principal], registries: NamedDependency[Registries], site: FromQuery[UUID | None] = None
@@ -196,5 +217,5 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^\w.() -]", "_", re.split(r"[\\/]", name)[-1])[-80:] or "the file"
 
 
-HANDLERS: list[Any] = [watchlists, import_list, barred, bar, lift_barred, orders, add_order, lift_order]
+HANDLERS: list[Any] = [watchlists, import_list, preview_import, barred, bar, lift_barred, orders, add_order, lift_order]
 """For `app.create_litestar`."""

@@ -219,6 +219,14 @@ class Registries:
         asked = importing.Asked(name, format, path, file_name or path.name, allow_shrink, mapping)
         return await self._importing.run(actor, asked)
 
+    async def preview(
+        self, name: str, format: str, path: Path, *, file_name: str = "", mapping: str = ""
+    ) -> tuple[ImportResult, str]:
+        """What `import_list` would change, and the shrink guard's sentence if it would refuse. Raises as that does."""
+        if mapping and not (SHIPPED / f"{mapping}.toml").is_file():
+            raise UnknownFormat(f"There is no mapping of that name. There are {', '.join(sorted(f.stem for f in SHIPPED.glob('*.toml')))}.")
+        return await self._importing.preview(importing.Asked(name, format, path, file_name or path.name, mapping=mapping))
+
     # ── entries kept by hand ─────────────────────────────────────────────────────────────────────────────
 
     async def bar(
