@@ -49,7 +49,6 @@ class FrontOffice:
         self.okafor = Staff(new_id(), self.site.id, None, "Mr. Okafor", "Librarian", "Library", True, True)
         self.cook = Staff(new_id(), self.site.id, None, "Mr. Lopez", "Cook", "Kitchen", True, False)
         self.stranger = Staff(new_id(), self.other.id, None, "Ms. Weber", "Teacher", "", True, True)
-        self.policy_id = new_id()
         self.name = "María García-Núñez"
 
     async def build(self) -> None:
@@ -68,9 +67,7 @@ class FrontOffice:
                 await node.sites.add(tx, row)
             for member in (self.brandt, self.okafor, self.cook, self.stranger):
                 await node.accounts.add(tx, member)
-            await tx.conn.execute(
-                "insert into policies (id, name, version, body, created_at) values ($1, 'purposes', 1000, '{}', now())", self.policy_id
-            )
+        self.policy_id = (await node.policies.current()).id
         node.badges.content_of = self.content
 
     async def content(self, site_id: UUID, visit_id: UUID) -> BadgeContent:

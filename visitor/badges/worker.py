@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 FAILOVER_SECONDS = 60.0
 _LOOK_SECONDS = 2.0  # how soon a process that stands by takes over, and a lost connection is noticed
 _STOP_SECONDS = 10.0  # for the badge that is being printed to come out
+_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable)  # the database, for a while
 _KEEP = timedelta(days=30)  # finished jobs, for the desk's questions
 
 Produce = Callable[[Job, UUID], Awaitable[bytes]]
@@ -80,39 +81,33 @@ class PrintWorker:
         if event.topic == "printers":
             self._changed(str(event.subject))  # held, or let go on, at some desk
 
-    # ── the lock ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── who prints ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _run(self) -> None:
+        lock = _Lock(self._db.url)
         while not self._stopping.is_set():
             try:
-                conn = await asyncpg.connect(self._db.url, timeout=10)
-            except (OSError, TimeoutError, asyncpg.PostgresError):
-                await self._pause(_LOOK_SECONDS)
-                continue
-            try:
-                if await store.try_lock(conn):
-                    await self._print(conn)
+                if await lock.take():
+                    await self._print(lock)
                 else:
                     await self._pause(_LOOK_SECONDS)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable) as e:
-                log.warning("the printing lock was lost (%s); looking for it again", type(e).__name__)
-                await self._pause(0.2)
+            except _AWAY:
+                await self._pause(_LOOK_SECONDS)
             except Exception:
                 log.exception("printing stumbled; starting it again")
                 await self._pause(_LOOK_SECONDS)
             finally:
                 self.printing = False
-                with contextlib.suppress(Exception):
-                    await conn.close(timeout=1)
+                await lock.release()
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _print(self, conn: db.Connection) -> None:
-        """Print for as long as the lock's connection lives and nobody stops us."""
+    async def _print(self, lock: _Lock) -> None:
+        """Print until another process has the lock or we are stopped."""
         self.printing = True
-        watch = asyncio.create_task(self._watch(conn), name="printing-lock")
+        watch = asyncio.create_task(self._watch(lock), name="printing-lock")
         tell = asyncio.create_task(self._tell(), name="printer-states")
         try:
             while not self._stopping.is_set() and not watch.done():
@@ -121,20 +116,27 @@ class PrintWorker:
         finally:
             tell.cancel()
             watch.cancel()
-            gone = await asyncio.gather(watch, tell, return_exceptions=True)
-        if isinstance(gone[0], Exception):
-            raise gone[0]
+            await asyncio.gather(watch, tell, return_exceptions=True)
 
-    async def _watch(self, conn: db.Connection) -> None:
-        """Ends, by raising, when the connection that holds the lock is gone. Measures the line in passing."""
+    async def _watch(self, lock: _Lock) -> None:
+        """Keep the lock; returns when another process has it. Measures the line in passing.
+
+        While the database is away nobody has the lock, and a badge on its way to the printer goes on: its end is written
+        once the database is back. Should another process be faster then, it finds our leases and we find its.
+        """
         purged = 0.0
         while True:
-            age = await asyncio.wait_for(store.oldest_age(conn), 10)
-            metrics.PRINT_AGE.set(age)
-            if not purged or time.monotonic() - purged > 3600:
-                purged = time.monotonic()
-                async with self._db.transaction() as tx:
-                    await store.purge_jobs(tx.conn, datetime.now(UTC) - _KEEP)
+            try:
+                metrics.PRINT_AGE.set(await lock.oldest_age())
+                if not purged or time.monotonic() - purged > 3600:
+                    async with self._db.transaction() as tx:
+                        await store.purge_jobs(tx.conn, datetime.now(UTC) - _KEEP)
+                    purged = time.monotonic()
+            except _AWAY as e:
+                log.warning("the printing lock may be lost (%s); taking it again", type(e).__name__)
+                if not await lock.again():
+                    log.warning("another process prints now")
+                    return
             await asyncio.sleep(_LOOK_SECONDS)
 
     # ── one spool, until the printers change ─────────────────────────────────────────────────────────────
@@ -178,13 +180,13 @@ class PrintWorker:
                     changed.cancel()
                 if self._reconfigured.is_set():
                     self._reconfigured.clear()
-                    if await self._printers() != rows or fallbacks(rows, self._sites.stations()) != second:
-                        break
+                    with contextlib.suppress(Unavailable):  # asked again at the next `sync`, which comes with the database
+                        if await self._printers() != rows or fallbacks(rows, self._sites.stations()) != second:
+                            break
         finally:
             stopping.cancel()
             spool.stop()
-            if not watch.done():
-                await asyncio.wait({running}, timeout=_STOP_SECONDS)
+            await asyncio.wait({running}, timeout=_STOP_SECONDS)
             running.cancel()
             ended = (await asyncio.gather(running, return_exceptions=True))[0]
             self._spool = None
@@ -234,6 +236,43 @@ class PrintWorker:
                 tx.conn, row.id, row.site_id, condition=state.condition.value, problem=problem, paper=state.paper.value
             ):
                 tx.notify("printers", row.site_id, row.id)
+
+
+class _Lock:
+    """The database's printing lock: an advisory lock, held by a connection of its own for as long as that lives."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._conn: db.Connection = None
+
+    async def take(self) -> bool:
+        """Whether the lock is ours now. Raises one of `_AWAY`."""
+        await self.release()
+        self._conn = await asyncpg.connect(self._url, timeout=10)
+        if await store.try_lock(self._conn):
+            return True
+        await self.release()
+        return False
+
+    async def again(self) -> bool:
+        """Take the lock once the database is back; False when another process was faster."""
+        pause = 0.1
+        while True:
+            try:
+                return await self.take()
+            except _AWAY:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LOOK_SECONDS)
+
+    async def oldest_age(self) -> float:
+        """Asked over the lock's own connection: an answer proves that the lock is held. Raises one of `_AWAY`."""
+        return await asyncio.wait_for(store.oldest_age(self._conn), 10)
+
+    async def release(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            with contextlib.suppress(Exception):
+                await conn.close(timeout=1)
 
 
 class _NotSetUp:

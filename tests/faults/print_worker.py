@@ -1,0 +1,95 @@
+"""A node that prints and kills its own process (SIGKILL) at a named step of a job; run by test_print_faults.py.
+
+    python print_worker.py DATABASE_URL KEY_FILE DATA STEP
+
+STEP "none" prints on until it is ended from outside. A line "printing" on standard output says that it has begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from printers import NetworkTransport, Policy, Timeouts, Transport
+from visitor.app import running_node
+from visitor.badges.jobs import PgJobStore
+from visitor.badges.models import BadgeContent
+from visitor.badges.worker import PrintWorker
+from visitor.keys import KeyRing
+from visitor.settings import Settings
+
+QUICK = Policy(lease=3.0, poll=0.1, ask_idle=1.0, back_off=0.05, back_off_most=0.2, record_for=5.0)
+
+
+def reach(step: str) -> None:
+    if step == sys.argv[4]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Store(PgJobStore):
+    async def claim(self, printer: str, worker: str, lease: float) -> Any:
+        found = await super().claim(printer, worker, lease)
+        if found is not None:
+            reach("claimed")
+        return found
+
+    async def sending(self, job_id: str, worker: str, lease: float) -> None:
+        reach("before sending is noted")
+        await super().sending(job_id, worker, lease)
+        reach("sending is noted")
+
+    async def finish(self, job_id: str, worker: str, state: Any, **more: Any) -> None:
+        reach("before the outcome is noted")
+        await super().finish(job_id, worker, state, **more)
+        reach("the outcome is noted")
+
+
+class Slowly(NetworkTransport):
+    """Reaches its steps within a job; the bytes before a step have left this machine when it is reached."""
+
+    async def _prepare(self, wire: Any) -> None:
+        reach("connected")
+        await super()._prepare(wire)
+
+    async def _write(self, wire: Any, data: bytes) -> None:
+        half = len(data) // 2
+        await super()._write(wire, data[:half])
+        reach("half is sent")
+        await super()._write(wire, data[half:])
+        reach("all is sent")
+
+
+def transport_for(address: str, profile: str) -> Transport:
+    parts = urlsplit(address)
+    assert parts.hostname and parts.port
+    return Slowly(parts.hostname, parts.port, profile=profile, timeouts=Timeouts(answer=2.0, finish=5.0))
+
+
+async def content(site_id: Any, visit_id: Any) -> BadgeContent:
+    reach("drawing")
+    return BadgeContent(name="María García-Núñez", host="Ms. Brandt", purpose="Meeting")
+
+
+async def main() -> None:
+    url, key_file, data = sys.argv[1:4]
+    settings = Settings(data=Path(data), database_url=url)
+    async with running_node(settings, url, KeyRing.load(Path(key_file)), hardware=False) as node:
+        node.badges.content_of = content
+        worker = PrintWorker(node.db, node.bus, node.sites, node.badges.produce, transport_for, policy=QUICK, failover_after=None)
+        worker._store = Store(node.db)
+        await worker.start()
+        while not worker.printing:  # noqa: ASYNC110  a moment, once
+            await asyncio.sleep(0.01)
+        print("printing", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
