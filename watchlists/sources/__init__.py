@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ from watchlists.sources.base import (
     canonical_id,
     keyed_hash,
 )
-from watchlists.sources.district import in_force
+from watchlists.sources.district import has_ended, in_force
 from watchlists.sources.opening import Readable, opened
 from watchlists.sources.packed import unpacked
 from watchlists.sources.tables import nearest
@@ -103,6 +104,7 @@ def read(
     hash_id: HashId | None = None,
     mapping: Mapping[str, Any] | Path | str | None = None,
     max_bytes: int = MAX_BYTES,
+    as_of: date | None = None,
 ) -> Iterator[Entry]:
     """Yield the entries of a registry's file, one by one.
 
@@ -118,6 +120,8 @@ def read(
         mapping: for `mapped-csv`, the `Path` of its TOML, the name of a shipped one (a `str` is never a path), or what it decodes to; an
             upload may be a zip of table and TOML instead.
         max_bytes: the largest file, also unpacked.
+        as_of: the day the list is read for: orders whose `expires_on` lies before it are left out and counted as `ended`. Today (UTC)
+            unless given; `date.min` yields them all.
 
     Raises:
         SourceError: the file as a whole cannot be used, or (strict) a row or value cannot; it names file, line and column.
@@ -141,6 +145,7 @@ def read(
             hash_id=hash_id,
             mapping=mapping,
             max_bytes=max_bytes,
+            as_of=as_of or datetime.now(UTC).date(),
         ),
     )
 
@@ -164,6 +169,9 @@ def _counted(form: Source[Document], document: Document) -> Iterator[Entry]:
     report = document.report
     seen: set[str] = set()
     for entry in form.entries(document):
+        if has_ended(entry, document.as_of):
+            report.set_aside["ended"] += 1
+            continue
         if entry.id in seen:
             document.refuse(f"the id {entry.id!r} was used before in this list", line=report.line)
             continue

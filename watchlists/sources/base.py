@@ -17,6 +17,7 @@ import hmac
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, TypeVar
 
@@ -116,6 +117,8 @@ class Document:
     hash_id: HashId | None = None
     mapping: Mapping[str, Any] | Path | str | None = None
     max_bytes: int = MAX_BYTES
+    as_of: date = date.min
+    """Orders that ended before this day are left out."""
     folder: Path | None = None
     """Set instead of `stream` when a folder of tables is read."""
 

@@ -7,6 +7,7 @@ Dates are ISO (`1970-03-02`) or what Excel makes of it in the United States (`3/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Final
@@ -26,6 +27,7 @@ REASONS: Final = frozenset(
     {"trespass", "threat", "violence", "weapon", "harassment", "theft", "drugs", "sex_offense", "disruption", "court_order", "other"}
 )
 RESTRICTIONS: Final = frozenset({"no_contact", "no_pickup", "supervised_only", "no_entry", "no_records", "other"})
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _MAX_CELL: Final = 4000
 
 
@@ -119,8 +121,14 @@ def day(text: str) -> str:
 def in_force(listed: Entry, on: date) -> bool:
     """Whether an entry's order is in force on a day: its `issued_on` has come and its `expires_on`, the last day it holds, has not passed.
 
-    Entries without such dates always are. Sources yield expired entries too, since an import must be able to tell an expired order
-    from a withdrawn one; whoever screens without the service's own clock filters with this.
+    Entries without such dates always are. `read` leaves out what has ended on the day it reads; what ends or begins later is for
+    whoever screens to ask here.
     """
-    today = on.isoformat()
-    return listed.fields.get("issued_on", "") <= today <= listed.fields.get("expires_on", "9999-12-31")
+    begins = listed.fields.get("issued_on", "")
+    return not has_ended(listed, on) and not (_DAY.fullmatch(begins) and begins > on.isoformat())
+
+
+def has_ended(listed: Entry, on: date) -> bool:
+    """Whether the last day of an entry's order, `expires_on`, has passed."""
+    ends = listed.fields.get("expires_on", "")
+    return bool(_DAY.fullmatch(ends)) and ends < on.isoformat()

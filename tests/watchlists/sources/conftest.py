@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def lenient() -> Lenient:
 
     def go(content: bytes | str, format: str, **options: Any) -> tuple[list[Entry], Report]:
         report = Report(max_refused=1.0)
+        options.setdefault("as_of", date.min)
         data = content.encode() if isinstance(content, str) else content
         entries = list(read(io.BytesIO(data), format, name="list.csv", report=report, **options))
         return entries, report

@@ -55,6 +55,20 @@ def test_an_order_is_in_force_from_its_first_to_its_last_day(lenient: Callable[.
     assert [in_force(entry, day) for day in days] == [False, True, True, False]
 
 
+def test_an_order_that_has_ended_is_left_out_and_counted(lenient: Callable[..., Any]) -> None:
+    rows = "B-1,Doe,Jo,,,,,threat,2026-06-30,2026-01-05,\nB-2,Roe,Al,,,,,threat,,,\nB-1,Doe,Jo,,,,,threat,2027-06-30,2026-07-01,\n"
+    entries, report = lenient(HEAD + rows, "barred-csv", as_of=date(2026, 7, 1))
+    assert [(e.id, e.fields.get("expires_on")) for e in entries] == [("B-2", None), ("B-1", "2027-06-30")]  # renewed: no id used twice
+    assert report.set_aside == {"ended": 1} and not report.problems
+    entries, report = lenient(HEAD + rows, "barred-csv", as_of=date(2026, 6, 30))
+    assert [e.id for e in entries] == ["B-1", "B-2"] and report.refused == 1
+
+
+def test_an_order_yet_to_begin_is_kept_for_its_day(lenient: Callable[..., Any]) -> None:
+    [entry], _ = lenient(HEAD + "B-1,Doe,Jo,,,,,threat,,2027-01-05,\n", "barred-csv", as_of=date(2026, 7, 1))
+    assert not in_force(entry, date(2027, 1, 4)) and in_force(entry, date(2027, 1, 5))
+
+
 @pytest.mark.parametrize(
     ("row", "column", "refused"),
     [
