@@ -49,7 +49,7 @@ async def _node(settings: Settings) -> AsyncIterator[Node]:
 
 async def watchlists(settings: Settings) -> int:
     async with _node(settings) as node:
-        lists = await node.registries.lists()
+        lists = node.registries.lists()
     if not lists:
         print("No watchlist yet. Import one: visitor watchlist import offenders FILE --format mapped-csv")
         return 1
@@ -112,7 +112,7 @@ async def doctor(settings: Settings, print_test: str | None) -> int:
         async with node.db.connection() as conn:
             version = await conn.fetchval("show server_version")
         say(True, "database", f"PostgreSQL {version}")
-        lists = await node.registries.lists()
+        lists = node.registries.lists()
         if not lists:
             say(False, "watchlists", "none imported: every visitor is held for staff")
         for entry in lists:

@@ -109,7 +109,7 @@ def load(
             _put(tree, key.split("."), value)
     _check_keys(tree, Settings, "")
     try:
-        settings = msgspec.convert(tree, Settings, strict=False)
+        settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as e:
         raise SetupError(f"The configuration is not valid: {e}") from e
     if bool(settings.tls_cert) != bool(settings.tls_key):
@@ -118,6 +118,12 @@ def load(
         if path is not None and not path.is_file():
             raise SetupError(f"There is no file {path} to serve HTTPS with.")
     return msgspec.structs.replace(settings, data=settings.data.expanduser().absolute())
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError(f"a {kind.__name__} is expected")
 
 
 def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from visitor.run import Progress
 
 FILE = "demo.json"
-FACES = ("kiosk", "desk", "hall", "respond", "admin", "bench")
 
 
 class DemoFile(msgspec.Struct):
@@ -45,21 +43,22 @@ async def node(settings: Settings, app_url: str, keys: KeyRing, progress: Progre
     """The running demo and the text to print. The first start makes the district; later ones keep it."""
     async with contextlib.AsyncExitStack() as stack:
         progress.step("Switching on the virtual hardware")
-        bench = await stack.enter_async_context(Bench.switched_on(settings.data))
+        bench = await stack.enter_async_context(Bench.switched_on())
+        await bench.plug(app_url)
         progress.step("Starting the node")
         made_node = await stack.enter_async_context(running_node(settings, app_url, keys, bench=bench))
         file = settings.data / FILE
-        made = await _district(made_node, file, progress)
+        made = await _district(made_node, file, progress, bench.addresses)
         await bench.attach(made_node)
         info = await _info(made_node, settings, made)
         _write_private(file, msgspec.json.encode(info))
         yield made_node, banner_of(file.read_bytes())
 
 
-async def _district(made_node: Node, file: Path, progress: Progress) -> district.Made:
+async def _district(made_node: Node, file: Path, progress: Progress, printers: list[str]) -> district.Made:
     if not made_node.sites.schools():
         progress.step("Making up a district: two schools, staff, doors, police")
-        made = await district.make(made_node)
+        made = await district.make(made_node, printers)
         await made_node.sites.load()
         # From here on a cut-short start goes on where it stopped: what is missing is made below.
         _write_private(file, msgspec.json.encode({"sign_ins": made.sign_ins, "tokens": made.tokens, "stations": [
@@ -132,6 +131,3 @@ def _write_private(file: Path, data: bytes) -> None:
         out.write(data)
     fresh.replace(file)
 
-
-def now() -> datetime:
-    return datetime.now(UTC)

@@ -81,10 +81,10 @@ def passphrase() -> str:
     return "-".join(secrets.choice(_WORDS) for _ in range(4))
 
 
-async def make(node: Node) -> Made:
-    """Build the whole configuration in one transaction; lists and past visits follow (lists.py, history.py)."""
+async def make(node: Node, printers: list[str]) -> Made:
+    """Build the whole configuration in one transaction, two printers a school; lists and past visits follow."""
     async with node.db.transaction() as tx:
-        sites = [await _school(node, tx, number, plan) for number, plan in enumerate(_SCHOOLS)]
+        sites = [await _school(node, tx, number, plan, printers[2 * number :]) for number, plan in enumerate(_SCHOOLS)]
         sign_ins = await _people(node, tx, sites)
         await node.policies.set(tx, PURPOSES, "system")
     return Made(sign_ins, *(await tokens(node)))
@@ -95,34 +95,33 @@ async def tokens(node: Node) -> tuple[dict[str, str], dict[str, str]]:
     roles: tuple[TokenRole, ...] = ("desk", "hall", "admin", "respond", "doors")
     async with node.db.transaction() as tx:
         await node.accounts.revoke_tokens(tx, "demo")
-        machine = {role: await node.accounts.machine_token(tx, "demo", role) for role in roles}
+        machine: dict[str, str] = {role: await node.accounts.machine_token(tx, "demo", role) for role in roles}
         stations = {str(s.id): await node.accounts.station_token(tx, s.id, "system") for s in node.sites.stations()} or {
             str(row["id"]): await node.accounts.station_token(tx, row["id"], "system") for row in await tx.conn.fetch("select id from stations")
         }
     return machine, stations
 
 
-async def _school(node: Node, tx: db.Tx, number: int, plan: dict[str, Any]) -> tuple[Site, list[Staff]]:
+async def _school(node: Node, tx: db.Tx, number: int, plan: dict[str, Any], addresses: list[str]) -> tuple[Site, list[Staff]]:
     site = Site(new_id(), "school", plan["name"], plan["address"], "America/Chicago", {"plan": _PLAN})
     await node.sites.add(tx, site)
     zones = {name: Zone(new_id(), site.id, name, {"x": x, "y": y}) for name, (x, y) in _ZONES.items()}
     for zone in zones.values():
         await node.sites.add(tx, zone)
     printers = []
-    for name in ("Front desk printer", "Library printer"):
-        # The address is set at each start: the virtual printer listens where the system lets it.
-        printer = PrinterRow(new_id(), site.id, name, "tcp://127.0.0.1:1", "epson-tm-t88v", "80mm")
+    for name, address in zip(("Front desk printer", "Library printer"), addresses, strict=False):
+        printer = PrinterRow(new_id(), site.id, name, address, "escpos-80", "80mm")
         await node.sites.add(tx, printer)
         printers.append(printer)
     for kind, name in (("kiosk", "Front kiosk"), ("desk", "Front desk"), ("exit", "Exit by the gym")):
         printer_id = None if kind == "exit" else printers[0].id
         second = None if kind == "exit" else printers[1].id
         await node.sites.add(tx, Station(new_id(), site.id, kind, name, printer_id, second))  # type: ignore[arg-type]
-    for name, (zone, (x, y)) in _DOORS.items():
+    for name, (zone_name, (x, y)) in _DOORS.items():
         door_id = new_id()
         # One door of the first school has a real OSDP peripheral behind its reader, on the bench.
         reader = "osdp+virtual://bench" if number == 0 and name == "Main hall" else ""
-        await node.sites.add(tx, Door(door_id, site.id, zones[zone].id, name, reader, None, None, 5.0, {"x": x, "y": y}))
+        await node.sites.add(tx, Door(door_id, site.id, zones[zone_name].id, name, reader, None, None, 5.0, {"x": x, "y": y}))
     staff = []
     for name, title, place in plan["staff"]:
         member = Staff(new_id(), site.id, None, name, title, place, may_host=True, may_escort=title != "Front office")
@@ -164,6 +163,19 @@ async def _people(node: Node, tx: db.Tx, sites: list[tuple[Site, list[Staff]]]) 
     await node.credentials.add_standing(
         tx, site_id=maple.id, card_format="H10301", bits=ESCORT_CARD, actor="system", staff_id=maple_staff[2].id
     )
+    return tuple(made)
+
+
+async def new_passwords(node: Node) -> tuple[SignIn, ...]:
+    """Fresh passwords for the demo's accounts, when the file that held the first ones is gone."""
+    made = []
+    faces = {"desk": "/desk", "desk2": "/desk", "hall": "/hall", "hall2": "/hall", "admin": "/admin", "officer": "/respond"}
+    async with node.db.transaction() as tx:
+        for login, face in faces.items():
+            account = await node.accounts.account(login, tx.conn)
+            if account is not None:
+                made.append(SignIn(login, passphrase(), account.name, face))
+                await node.accounts.set_password(tx, account.id, made[-1].password)
     return tuple(made)
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from watchlists import Address, Entry, Name
 from watchlists.testing import entries
 
+if TYPE_CHECKING:
+    from visitor.app import Node
+
 REGISTRY_SIZE = 5_000
 # One entry of the registry is described by hand, so that the bench's drawer can hold a license that resembles it.
 KNOWN = Entry(
     id="F-900001", names=(Name("REYES", "DANIEL", "ORTEGA"), Name("ORTEGA", "DANNY", kind="alias")), birth_dates=("1986-03-14",), sex="M",
-    addresses=(Address("2210 Walnut St", "Springvale", "TX", "75012", "US"),), height_cm=160, eye_color="GRN", category="fictitious",
+    addresses=(Address("2210 Walnut St", "Springvale", "TX", "75012", "US"),), height_cm=178, eye_color="GRN", category="fictitious",
 )
 SURE = Entry(
     id="F-900002", names=(Name("HARGROVE", "WENDELL", "TATE"),), birth_dates=("1971-11-02",), sex="M",
@@ -40,5 +44,12 @@ def write_registry(file: Path) -> Path:
     return file
 
 
-def in_a_year(today: date) -> date:
-    return today.replace(year=today.year + 1, day=min(today.day, 28))
+async def shared_rows(node: Node) -> None:
+    """The barred person and the custody order, once: rows of the first school, known to both."""
+    school = node.sites.schools()[0].id
+    until = date(date.today().year + 1, 12, 31)  # noqa: DTZ011  a day either way does not matter
+    async with node.db.transaction() as tx:
+        if not await node.registries.shared_rows("barred_entries"):
+            await node.registries.bar(tx, school, BARRED, "Threatened staff at a game.", "system", valid_until=until)
+        if not await node.registries.shared_rows("custody_orders"):
+            await node.registries.add_order(tx, school, CUSTODY, "No contact with the child; call the other parent.", "system", valid_until=until)
