@@ -13,6 +13,8 @@ MAX_NAME: Final = 512
 """Characters in a part of a name. The longest in the UN's and OFAC's lists has 49."""
 
 SUFFIXES: Final = {"JR": "Jr", "SR": "Sr", "II": "II", "III": "III", "IV": "IV", "V": "V", "2ND": "II", "3RD": "III", "4TH": "IV"}
+TITLES: Final = frozenset({"DR", "MR", "MRS", "MS", "PROF", "H.E"})
+"""Left out before a whole name. Only what is nobody's name: there are people called Prince, Haji and Sheikh."""
 PARTICLES: Final = frozenset({
     "al", "el", "ul", "ad", "bin", "ibn", "ben", "bint", "abu", "abd", "da", "das", "de", "del", "della", "den",
     "der", "di", "do", "dos", "du", "la", "le", "las", "los", "st", "saint", "san", "santa", "ter", "ten", "van",
@@ -77,6 +79,8 @@ def split_name(text: str, kind: NameKind = "primary", order: Order = "given-firs
         words, behind = _take_suffix_words(" ".join(rest).split())
         return person(family, " ".join(words[:1]), " ".join(words[1:]), suffix or behind, kind)
     words, suffix = _take_suffix_words(text.split())
+    if len(words) > 2 and _bare(words[0]) in TITLES:
+        words = words[1:]
     if not words:
         return None
     if len(words) == 1:

@@ -197,7 +197,7 @@ def test_a_name_split_loses_no_letter(text: str, order: people.Order) -> None:
     assert any(c.isalpha() for c in found.family)
     kept = sorted(c for c in f"{found.family}{found.given}{found.middle}" if c.isalpha())
     assert len(kept) <= len(letters)
-    if not found.suffix:
+    if not found.suffix and people._bare(people.clean(text).split(" ")[0]) not in people.TITLES:
         assert kept == letters
 
 
@@ -211,6 +211,8 @@ def test_a_name_split_loses_no_letter(text: str, order: people.Order) -> None:
         ("Juan de la Cruz III", ("de la Cruz", "Juan", "", "III")),
         ("Malcolm X V", ("V", "Malcolm", "X", "")),
         ("Cher", ("Cher", "", "", "")),
+        ("Dr. Ann B. Lee", ("Lee", "Ann", "B.", "")),
+        ("Dr. Lee", ("Lee", "Dr.", "", "")),
         ("欧阳娜娜", ("欧阳", "娜娜", "", "")),
         ("김철수", ("김", "철수", "", "")),
         ("  Ann \t Lee\n", ("Lee", "Ann", "", "")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from watchlists import Index, Matcher, Subject
 from watchlists.records import Entry, Name
-from watchlists.sources import KINDS, people, read
+from watchlists.sources import KINDS, PersonSource, people, read
 
 UN_FILE = Path("un/UN_consolidated_2026-02-27.xml")
 
@@ -38,6 +39,30 @@ def test_a_listed_person_is_found_by_name_and_birth_date(un: list[Entry], matche
         name = entry.names[0]
         found = matcher.screen(Subject(Name(name.family, name.given, name.middle), date.fromisoformat(entry.birth_dates[0])))
         assert entry.id in {match.entry_id for match in found}, entry.id
+
+
+class CountyOnline:
+    """A registry that may be asked but not kept, as a provider would write it."""
+
+    name = "county-online"
+    title = "Example County, asked person by person"
+
+    def __init__(self, held: list[Entry]) -> None:
+        self._held = held
+        self.asked = 0
+
+    def entries(self, asked: Subject, /) -> Iterator[Entry]:
+        self.asked += 1
+        wanted = asked.name.family.casefold()
+        yield from (entry for entry in self._held if any(name.family.casefold() == wanted for name in entry.names))
+
+
+def test_a_registry_asked_person_by_person_is_a_source_too() -> None:
+    provider = CountyOnline([Entry("1", (Name("Zylberstein", "Ottilie"),), ("1980-05-17",)), Entry("2", (Name("Roe", "Al"),))])
+    source: PersonSource = provider
+    subject = Subject(Name("ZYLBERSTEIN", "OTTILIE"), date(1980, 5, 17))
+    found = Matcher({source.name: Index.build(source.entries(subject))}).screen(subject)
+    assert [(match.list, match.entry_id) for match in found] == [("county-online", "1")] and provider.asked == 1
 
 
 def test_a_listed_person_is_found_by_a_name_in_its_original_script(un: list[Entry], matcher: Matcher) -> None:
