@@ -53,9 +53,13 @@ class EscPos:
         answers = b""
         async with asyncio.timeout(seconds):
             while len(answers) < len(escpos.ASK):
-                # 0x12 marks an answer to DLE EOT; a late answer to GS r from an earlier job is skipped.
-                fresh = await wire.read(16, seconds)
-                answers += bytes(byte for byte in fresh if byte & 0x93 == 0x12)
+                # 0x12 marks an answer to DLE EOT. A late answer to an earlier question or a status sent unasked is a few
+                # bytes and is skipped; more than that is no printer, say a web server that answers every line.
+                fresh = await wire.read(64, seconds)
+                ours = bytes(byte for byte in fresh if byte & 0x93 == 0x12)
+                if len(fresh) - len(ours) > 12:
+                    raise ValueError("that is no printer's answer")
+                answers += ours
         return escpos.parse_status(answers[: len(escpos.ASK)])
 
     async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:

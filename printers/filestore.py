@@ -56,6 +56,7 @@ class FileJobStore:
         self._holds: dict[str, str] = {}
         self._recovered = False
         self._lines = 0
+        self._lines_kept = 0
         self._one = asyncio.Lock()
         self._broken = False
         # The lock is on a file of its own, since compaction replaces the log.
@@ -135,7 +136,7 @@ class FileJobStore:
             os.fsync(file.fileno())
         part.replace(self.path)
         _sync_folder(self.path.parent)
-        self._lines = whole.count(b"\n")
+        self._lines = self._lines_kept = whole.count(b"\n")
         return self.path.open("ab")
 
     async def _write(self, record: _Line | _Hold) -> None:
@@ -152,7 +153,8 @@ class FileJobStore:
                 self._apply(record)
             raise
         self._apply(record)
-        if self._lines > max(_COMPACT_OVER, 4 * len(self._jobs)):
+        if self._lines > max(_COMPACT_OVER, 2 * self._lines_kept):
+            # Each time twice what was left the time before, so that rewriting stays a small part of the writing.
             old = self._file
             self._file = await asyncio.to_thread(self._replace, self._living())
             old.close()

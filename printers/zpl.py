@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PIL import Image
-from zebrafy.zebrafy_image import ZebrafyImage
 
 from .status import Paper, PrinterStatus
 
@@ -19,6 +18,9 @@ def encode(image: Image.Image) -> bytes:
 
     A badge's words are dots and never ^FD text, and base64 knows neither ^ nor ~: nothing in it can be a command.
     """
+    # Imported when first needed: it brings a PDF engine, which a process that only asks for a status should not hold.
+    from zebrafy.zebrafy_image import ZebrafyImage
+
     graphic: str = ZebrafyImage(image, format="Z64", dither=False, complete_zpl=False).to_zpl()
     # ^MN: whether the printer looks for gaps between labels or takes the length given (a roll without gaps).
     tracking = "Y" if image.info.get("die_cut") else "N"

@@ -27,7 +27,7 @@ def test_testing_offers_these() -> None:
 
 
 def test_the_library_does_not_load_its_testing_part_nor_drivers_before_they_are_needed() -> None:
-    code = "import sys, printers; print([m for m in ('printers.testing', 'escpos', 'asyncpg', 'visitor') if m in sys.modules])"
+    code = "import sys, printers; print([m for m in ('printers.testing', 'escpos', 'zebrafy', 'asyncpg', 'visitor') if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"
 
