@@ -182,13 +182,25 @@ async def oak_school(node: Node, tmp_path: Path) -> AsyncIterator[School]:
         await client.aclose()
 
 
+@pytest.fixture(scope="session")
+def drawing() -> Iterator[Any]:
+    """One process that draws badges for all tests of a worker: starting one takes longer than most tests."""
+    from visitor.badges.drawing import Drawing
+
+    shared = Drawing(workers=1, idle=1e9)
+    yield shared
+    asyncio.run(shared.close())
+
+
 @pytest.fixture
-async def office(node: Node) -> AsyncIterator[Any]:
+async def office(node: Node, drawing: Any) -> AsyncIterator[Any]:
     """A front office with two printers that are not there (tests/front_office.py); what prints is started by the test."""
     from tests.front_office import FrontOffice
 
     await node.printing.stop()
+    own, node.badges.drawing = node.badges.drawing, drawing
     made = FrontOffice(node)
     await made.build()
     yield made
     await made.close()
+    node.badges.drawing = own

@@ -1,6 +1,6 @@
-"""A node that prints and kills its own process (SIGKILL) at a named step of a job; run by test_print_faults.py.
+"""The printing part of a node, that kills its own process (SIGKILL) at a named step of a job; run by test_print_faults.py.
 
-    python print_worker.py DATABASE_URL KEY_FILE DATA STEP
+    python print_worker.py DATABASE_URL KEY_FILE STEP
 
 STEP "none" prints on until it is ended from outside. A line "printing" on standard output says that it has begun.
 """
@@ -18,18 +18,22 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from printers import NetworkTransport, Policy, Timeouts, Transport
-from visitor.app import running_node
+from visitor.badges.drawing import Drawing
 from visitor.badges.jobs import PgJobStore
 from visitor.badges.models import BadgeContent
+from visitor.badges.service import Badges
 from visitor.badges.worker import PrintWorker
+from visitor.credentials.service import Credentials
+from visitor.db import Database
+from visitor.events import EventBus
 from visitor.keys import KeyRing
-from visitor.settings import Settings
+from visitor.sites.service import Sites
 
 QUICK = Policy(lease=3.0, poll=0.1, ask_idle=1.0, back_off=0.05, back_off_most=0.2, record_for=5.0)
 
 
 def reach(step: str) -> None:
-    if step == sys.argv[4]:
+    if step == sys.argv[3]:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -78,17 +82,21 @@ async def content(site_id: Any, visit_id: Any) -> BadgeContent:
 
 
 async def main() -> None:
-    url, key_file, data = sys.argv[1:4]
-    settings = Settings(data=Path(data), database_url=url)
-    async with running_node(settings, url, KeyRing.load(Path(key_file)), hardware=False) as node:
-        node.badges.content_of = content
-        worker = PrintWorker(node.db, node.bus, node.sites, node.badges.produce, transport_for, policy=QUICK, failover_after=None)
-        worker._store = Store(node.db)
-        await worker.start()
-        while not worker.printing:  # noqa: ASYNC110  a moment, once
-            await asyncio.sleep(0.01)
-        print("printing", flush=True)
-        await asyncio.Event().wait()
+    url, key_file = sys.argv[1:3]
+    database = await Database.connect(url, origin="another")
+    bus, keys = EventBus(database), KeyRing.load(Path(key_file))
+    sites = Sites(database, bus)
+    badges = Badges(database, bus, keys, sites, Credentials(database, keys), Drawing(workers=1))
+    badges.content_of = content
+    worker = PrintWorker(database, bus, sites, badges.produce, transport_for, policy=QUICK, failover_after=None)
+    worker._store = Store(database)
+    await sites.load()
+    await bus.start()
+    await worker.start()
+    while not worker.printing:  # noqa: ASYNC110  a moment, once
+        await asyncio.sleep(0.01)
+    print("printing", flush=True)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

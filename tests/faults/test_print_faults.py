@@ -45,7 +45,7 @@ async def another_process(office: FrontOffice, tmp_path: Path, step: str = "none
     if not keys.exists():
         node.keys.save(keys)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(WORKER), node.settings.database_url, str(keys), str(tmp_path / "other"), step, stdout=asyncio.subprocess.PIPE
+        sys.executable, str(WORKER), node.settings.database_url, str(keys), step, stdout=asyncio.subprocess.PIPE
     )
     try:
         yield Process(process)

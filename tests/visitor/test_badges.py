@@ -310,7 +310,7 @@ async def test_a_drawing_process_that_dies_costs_a_moment_and_no_badge(office: F
     async with office.printing():
         first = await office.visit()
         await until(lambda: _state(office, first, "printed"))
-        pool = office.node.badges._drawing._pool
+        pool = office.node.badges.drawing._pool
         assert pool is not None
         for pid in list(pool._processes):
             os.kill(pid, signal.SIGKILL)

@@ -56,7 +56,7 @@ class Badges:
         self._keys = keys
         self._sites = sites
         self._credentials = credentials
-        self._drawing = drawing or Drawing()
+        self.drawing = drawing or Drawing()
         self._numbers: dict[tuple[UUID, date], int] = {}
         self._troubles: dict[UUID, str] = {}
         self.content_of: ContentOf | None = None
@@ -173,7 +173,7 @@ class Badges:
         content = await self._content(row)
         site = self._sites.site(row.site_id)
         badge = badge_of(row, content, school=site.name, zone=site.zone_info, token=self.token(row))
-        return await self._drawing.produce(badge, media, profile)
+        return await self.drawing.produce(badge, media, profile)
 
     async def _content(self, row: BadgeRow) -> BadgeContent:
         if self.content_of is None:
@@ -185,7 +185,7 @@ class Badges:
 
     async def close(self) -> None:
         """End the processes that draw."""
-        await self._drawing.close()
+        await self.drawing.close()
 
     # ── what a desk sees and does ────────────────────────────────────────────────────────────────────────
 
