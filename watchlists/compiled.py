@@ -67,5 +67,4 @@ def attach(data: object) -> Any:
 
 
 MAGIC: Final = b"WLINDEX\0"
-VERSION: Final = 2  # of the compiled kernel's files; the reference's are version 1
-SMALLEST: Final = int(kernel.SMALLEST) if kernel is not None else 64
+VERSION: Final = int(kernel.VERSION) if kernel is not None else 0  # of its files; the reference's are version 1

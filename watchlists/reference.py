@@ -52,7 +52,7 @@ def level(shown: str, registered: str, given: bool, cut_min: int) -> int:
                 if alike:
                     return s.EDIT1_ALIKE
                 return s.EDIT1 if long >= 4 else s.EDIT2
-            if edits == 2 and short >= 5 and long >= 6:
+            if edits == 2 and short >= 5 and long >= 6 and shown[0] == registered[0]:
                 return s.EDIT2
             if alike and short >= 4:
                 return s.EDIT2
@@ -66,7 +66,7 @@ class _Slot:
 
     __slots__ = ("as_family", "as_given", "levels", "token")
 
-    def __init__(self, index: ReferenceIndex, token: str, given: bool, cut_min: int) -> None:
+    def __init__(self, index: ReferenceIndex, token: str, given: bool, cut_min: int, light: bool = False) -> None:
         self.token = token
         self.levels: dict[str, int] = {}
         self.as_family = [0] * s.LEVELS
@@ -76,7 +76,7 @@ class _Slot:
         family_counts, given_counts = [0] * s.LEVELS, [0] * s.LEVELS
         for word, (in_family, in_given) in index.dictionary.items():
             at = level(token, word, given, cut_min)
-            if at:
+            if at and not (light and at >= s.EDIT2):
                 self.levels[word] = at
                 family_counts[at] += in_family
                 given_counts[at] += in_given
@@ -174,8 +174,9 @@ class ReferenceIndex:
         t = asked.tokens
         family_min = s.CUT_FLAGGED_MIN if asked.family_cut else s.CUT_FAMILY_MIN
         given_min = s.CUT_FLAGGED_MIN if asked.given_cut else s.CUT_GIVEN_MIN
+        givens = ((t.g1, False), (t.g2, True), (t.gj, False))  # a middle name says too little to be guessed at
         families = [_Slot(self, token, False, family_min) for token in (t.s1, t.s2, t.sj)]
-        return (*families, *(_Slot(self, token, True, given_min) for token in (t.g1, t.g2, t.gj)))
+        return (*families, *(_Slot(self, word, True, given_min, light) for word, light in givens))
 
     def _days(self, birth_date: datetime.date | None) -> dict[int, int]:
         if birth_date is None:

@@ -55,6 +55,7 @@ static const char *token_at(const Builder *b, u32 t, u32 *length) {
 
 static u32 intern(Builder *b, const char *word, int length) { /* ~0 out of memory */
   if (!length) return 0;
+  if (b->tokens == TOKEN_BITS) return ~0u; /* more names than the neighbour lists can number: 67 million */
   if (b->tokens * 2 > 1u << b->token_bits) {
     u32 bits = b->token_bits + 1, *more = calloc((size_t)1 << bits, sizeof(u32));
     if (!more) return ~0u;
@@ -184,7 +185,7 @@ static u32 family_number(Work *w, u32 tokens, u32 s1, u32 s2, u32 sj) {
 }
 
 static int distinct_deletions(const char *word, int length, u64 *out) {
-  int n = deletions(word, length, out), k = 0;
+  int n = deletions(word, length, 2, out), k = 0;
   for (int i = 0; i < n; i++) {
     int again = 0;
     for (int j = 0; j < k && !again; j++) again = out[j] == out[i];
@@ -299,10 +300,11 @@ static void lay_out(const Builder *b, const Work *w, Header *h) {
   u64 undated = R - w->day_off[DAYS];
   u64 size[SECTIONS] = {
       [TOK_OFF] = (V + 1) * 4, [TOK_TEXT] = b->token_text.used, [TOK_SIG] = V * 8, [COUNT_S] = V * 4, [COUNT_G] = V * 4,
-      [TOK_HASH] = 4ull << h->hash_bits, [DEL_OFF] = ((1ull << h->delete_bits) + 1) * 4, [DEL_IDS] = w->delete_count * 4ull,
+      [TOK_HASH] = 4ull << h->hash_bits, [DEL_OFF] = ((1ull << h->delete_bits) + 1) * 4, [DEL_IDS] = (w->delete_count + 16ull) * 4,
       [PHON_OFF] = ((1ull << h->phon_bits) + 1) * 4, [PHON_IDS] = w->phon_count * 4ull, [PHON_KEY] = V * 4,
-      [MULTI] = M * sizeof(Multi), [MULTI_OFF] = (V + 1) * 4, [MULTI_IDS] = M * 3 * 4, [DAY_OFF] = (DAYS + 2) * 4,
+      [MULTI] = M * sizeof(Multi), [MULTI_OFF] = (V + 1) * 4, [MULTI_OF] = M * 3 * sizeof(MultiOf), [DAY_OFF] = (DAYS + 2) * 4,
       [ROW_F] = R * 4, [ROW_REST] = R * sizeof(RowRest), [FAM_OFF] = (w->families + 1ull) * 4, [FAM_ROW] = R * 4, [FAM_GIVEN] = R * 4,
+      [UNDATED_GIVEN] = undated * 4, [UNDATED_FAMILY] = (w->families / 64 + 1) * 8, [UNDATED_TOKEN] = (V / 64 + 1) * 8,
       [PARTIAL_OF] = undated * 4, [PARTIAL] = b->partials.used, [ID_OFF] = b->id_off.used, [ID_TEXT] = b->id_text.used,
       [DIGEST] = b->digest.used, [SEX] = b->sex.used, [FIELDS] = b->has_fields ? b->fields.used : 0, [ID_HASH] = b->id_hash.used,
       [POSTAL] = w->postal_count * sizeof(CodeCount), [POSTAL3] = 1000 * 4, [REGIONS] = 704 * 4, [EYES] = 16 * 4};
@@ -347,7 +349,8 @@ static void write_tokens(const Builder *b, const Work *w, const Header *h, char 
 }
 
 static int write_families(const Builder *b, const Work *w, const Header *h, char *image) {
-  u32 V = b->tokens, M = w->multi_count, *off = SECTION(MULTI_OFF, u32), *ids = SECTION(MULTI_IDS, u32);
+  u32 V = b->tokens, M = w->multi_count, *off = SECTION(MULTI_OFF, u32);
+  MultiOf *of = SECTION(MULTI_OF, MultiOf);
   if (M) memcpy(SECTION(MULTI, Multi), w->multis, M * sizeof(Multi));
   u32 *next = calloc(V + 2ull, 4);
   if (!next) return -1;
@@ -356,7 +359,7 @@ static int write_families(const Builder *b, const Work *w, const Header *h, char
       u32 part[3] = {w->multis[m].first, w->multis[m].second, w->multis[m].joined};
       for (int i = 0; i < 3; i++)
         if (part[i] && (i == 0 || part[i] != part[0]) && (i < 2 || part[2] != part[1])) {
-          if (pass) ids[next[part[i]]++] = m;
+          if (pass) of[next[part[i]]++] = (MultiOf){m, i == 0 ? part[1] : i == 1 ? part[0] : 0};
           else next[part[i] + 1]++;
         }
     }
@@ -382,7 +385,13 @@ static void write_rows(const Builder *b, const Work *w, const Header *h, char *i
     SECTION(ROW_REST, RowRest)[i] = (RowRest){g1, g2, row->rest};
     SECTION(FAM_ROW, u32)[k] = i;
     SECTION(FAM_GIVEN, u32)[k] = fold16(g1) | fold16(g2) << 16;
-    if (i >= undated) SECTION(PARTIAL_OF, u32)[i - undated] = row->partial;
+    if (i >= undated) {
+      u32 tokens[3] = {w->new_of[row->s1], w->new_of[row->s2], w->new_of[row->sj]};
+      for (int n = 0; n < 3; n++) SECTION(UNDATED_TOKEN, u64)[tokens[n] >> 6] |= 1ULL << (tokens[n] & 63);
+      SECTION(UNDATED_FAMILY, u64)[f >> 6] |= 1ULL << (f & 63);
+      SECTION(PARTIAL_OF, u32)[i - undated] = row->partial;
+      SECTION(UNDATED_GIVEN, u32)[i - undated] = fold16(g1) | fold16(g2) << 16;
+    }
   }
 }
 

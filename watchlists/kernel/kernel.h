@@ -13,7 +13,7 @@
  *             PHON_OFF ─► PHON_IDS        sound key ─► tokens;  PHON_KEY[t]
  *
  *   family f  f < tokens: the single surname of token f; above: MULTI[f - tokens] = {first, second, run together}
- *             MULTI_OFF[t] ─► MULTI_IDS   the multiple families that hold token t
+ *             MULTI_OFF[t] ─► MULTI_OF    the multiple families that hold token t, each with its other surname
  *
  *   row r     one name with one birth date. Rows stand in order of birth date:
  *
@@ -21,6 +21,8 @@
  *                          └─►│ 1900-  │ 1900-  │  ...   │     │ no exact day         │
  *                             │ 01-01  │ 01-02  │        │     │ PARTIAL_OF ─► PARTIAL│
  *                             └────────┴────────┴────────┴─ ─ ─┴──────────────────────┘
+ *             UNDATED_GIVEN: of the rows without an exact day, 16 bits each of given and middle
+ *             UNDATED_FAMILY, UNDATED_TOKEN: bitmaps of the families, and of their tokens, that have such rows at all
  *             ROW_F[r] family             pass A reads only this, 4 bytes a row, for the days a birth date may be near
  *             ROW_REST[r] {given, middle, entry | suffix << 28 | weak << 31}
  *
@@ -48,14 +50,8 @@ typedef uint64_t u64;
 
 #if defined(__GNUC__) || defined(__clang__)
 #define PREFETCH(p) __builtin_prefetch(p)
-#define POPCOUNT(v) __builtin_popcountll(v)
 #else
 #define PREFETCH(p) ((void)0)
-static inline int POPCOUNT(u64 v) {
-  v -= (v >> 1) & 0x5555555555555555ULL;
-  v = (v & 0x3333333333333333ULL) + ((v >> 2) & 0x3333333333333333ULL);
-  return (int)((((v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fULL) * 0x0101010101010101ULL) >> 56);
-}
 #endif
 
 enum { MAX_TOKEN = 32, MAX_TOKENS = 8, MAX_TEXT = 512 };
@@ -112,8 +108,8 @@ extern int PARTICLE_COUNT, SUFFIX_COUNT;
 void fold_words(const char *text, size_t length, Words *out);
 void name_tokens(const Words *family, const Words *given, const Words *middle, const Words *suffix, NameTokens *out);
 u32 sound_key(const char *word, int length);
-int deletions(const char *word, int length, u64 *out);
-enum { DELETE_PREFIX = 7, MAX_DELETIONS = 1 + 7 + 21 };
+int deletions(const char *word, int length, int most, u64 *out);
+enum { DELETE_PREFIX = 7, MAX_DELETIONS = 1 + 7 + 15 };
 
 static inline u64 mix(u64 h) {
   h ^= h >> 32;
@@ -127,7 +123,8 @@ static inline u64 hash_word(const char *word, int length) {
   for (int i = 0; i < length; i++) h = (h ^ (u8)word[i]) * 1099511628211ULL;
   return mix(h);
 }
-/* Letters present (26 bits), present twice or more (26 bits), length (8 bits). One edit changes at most two of the letter bits. */
+/* Letters present (26 bits), present twice or more (26 bits), the first letter (6), length (6). One edit changes at most two
+ * of the letter bits. */
 static inline u64 signature(const char *word, int length) {
   u64 once = 0, twice = 0;
   for (int i = 0; i < length; i++) {
@@ -135,9 +132,16 @@ static inline u64 signature(const char *word, int length) {
     twice |= once & bit;
     once |= bit;
   }
-  return once | twice << 26 | (u64)length << 56;
+  return once | twice << 26 | (u64)(length ? word[0] - 'A' : 0) << 52 | (u64)length << 58;
 }
-#define SIGNATURE_LETTERS ((1ULL << 52) - 1)
+static inline u64 drop_bit(u64 v) { return v & (v - 1); }
+/* Whether the words of two signatures may be within two edits if they begin alike, within one if they do not. */
+static inline int may_be_near(u64 a, u64 b) {
+  u64 apart = a ^ b, letters = drop_bit(drop_bit(apart & ((1ULL << 52) - 1)));
+  int longer = (int)(a >> 58) - (int)(b >> 58);
+  if (apart >> 52 & 63) return !letters && longer >= -1 && longer <= 1;
+  return !drop_bit(drop_bit(letters)) && longer >= -2 && longer <= 2;
+}
 
 /* Optimal string alignment distance, bit-parallel (Hyyrö 2003), for words of at most 64 letters. */
 typedef struct {
@@ -170,10 +174,10 @@ static inline int edits(const Pattern *p, const char *word, int length) {
 
 /* --- the image --- */
 #define INDEX_MAGIC "WLINDEX"
-enum { INDEX_VERSION = 2 };
+enum { INDEX_VERSION = 5 };
 enum {
   TOK_OFF, TOK_TEXT, TOK_SIG, COUNT_S, COUNT_G, TOK_HASH, DEL_OFF, DEL_IDS, PHON_OFF, PHON_IDS, PHON_KEY,
-  MULTI, MULTI_OFF, MULTI_IDS, DAY_OFF, ROW_F, ROW_REST, FAM_OFF, FAM_ROW, FAM_GIVEN, PARTIAL_OF, PARTIAL,
+  MULTI, MULTI_OFF, MULTI_OF, DAY_OFF, ROW_F, ROW_REST, FAM_OFF, FAM_ROW, FAM_GIVEN, UNDATED_GIVEN, UNDATED_FAMILY, UNDATED_TOKEN, PARTIAL_OF, PARTIAL,
   ID_OFF, ID_TEXT, DIGEST, SEX, FIELDS, ID_HASH, POSTAL, POSTAL3, REGIONS, EYES, SECTIONS
 };
 typedef struct {
@@ -190,6 +194,7 @@ typedef struct {
 } Header;
 typedef struct { u32 given, middle, entry; } RowRest;
 typedef struct { u32 first, second, joined; } Multi;
+typedef struct { u32 multi, other; } MultiOf; /* other: 0 where there is no other surname to ask for */
 typedef struct { u16 first, last, month, unused; } PartialDate;
 typedef struct { u32 postal[2]; u16 region[2]; u8 height, eye; u16 unused; } Fields;
 typedef struct { u64 hash; u32 row, unused; } IdHash;
@@ -203,9 +208,10 @@ typedef struct {
   const Header *head;
   const u32 *tok_off, *count_s, *count_g, *tok_hash, *del_off, *del_ids, *phon_off, *phon_ids, *phon_key;
   const char *tok_text;
-  const u64 *tok_sig;
+  const u64 *tok_sig, *undated_family, *undated_token;
   const Multi *multi;
-  const u32 *multi_off, *multi_ids, *day_off, *row_f, *fam_off, *fam_row, *fam_given, *partial_of;
+  const MultiOf *multi_of;
+  const u32 *multi_off, *day_off, *row_f, *fam_off, *fam_row, *fam_given, *undated_given, *partial_of;
   const RowRest *row_rest;
   const PartialDate *partial;
   const u32 *id_off;
@@ -232,6 +238,8 @@ typedef struct { /* spellings and nicknames, the same for every registry: word �
   char *text;
 } Thesaurus;
 extern Thesaurus SPELLINGS, NICKNAMES;
+/* A neighbour in one number: token, what agreeing with it can say anything about, level in the top four bits. */
+enum { TOKEN_BITS = (1 << 26) - 1, SAYS_FAMILY = 1 << 26, SAYS_GIVEN = 1 << 27 };
 typedef struct {
   u32 *at; /* token | level << 28 */
   u32 count, room;
@@ -242,8 +250,8 @@ typedef struct {
   u8 family[LEVELS], given[LEVELS];
 } Memo;
 typedef struct Context Context;
-int neighbours(const Image *x, Context *c, const char *word, int length, int given, int cut_min, NeighbourList *out);
-int neighbours_all(const Image *x, Context *c, const char *word, int length, int given, int cut_min, NeighbourList *out);
+int neighbours(const Image *x, Context *c, const char *word, int length, int given, int cut_min, int light, NeighbourList *out);
+int neighbours_all(const Image *x, Context *c, const char *word, int length, int given, int cut_min, int light, NeighbourList *out);
 
 /* --- query.c --- */
 typedef struct {
@@ -265,6 +273,7 @@ struct Context { /* what one query at a time needs besides the image; one a thre
   u64 *levels;              /* per token: the level of each slot, a byte each; all 0 between queries */
   u64 *in_family, *in_given; /* bitmaps of tokens with any level in that use */
   u64 hashed_given[1024];    /* in_given folded to 16 bits of token number */
+  u8 hashed_value[65536];    /* the same, with the most it may say as a given name, plus one; 0 nothing */
   u32 *touched, touched_count, touched_room;
   u32 *stamp, stamp_now;          /* neighbour search: tokens seen */
   u32 *family_stamp, family_now;  /* pass B: multiple families seen */
@@ -284,7 +293,7 @@ struct Context { /* what one query at a time needs besides the image; one a thre
 Context *context_new(const Image *x);
 void context_free(Context *c);
 void context_forget(Context *c); /* empty the memo: the next queries are cold */
-enum { MODE_INDEXED = 0, MODE_EXHAUSTIVE = 1 };
+enum { MODE_INDEXED, MODE_EXHAUSTIVE, MODE_COLD /* indexed, and as if no token had been met before */ };
 int query_run(const Image *x, Context *c, const Query *q, int threshold, int mode); /* 0, or -1 out of memory; hits sorted */
 
 static inline int day_bucket(int year, int month, int day) {

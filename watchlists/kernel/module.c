@@ -321,18 +321,18 @@ static PyObject *hits_list(const Hit *hits, u32 count) {
 
 static PyObject *image_screen(ImageObject *self, PyObject *const *args, Py_ssize_t count) {
   if (count < 2 || count > 3) {
-    PyErr_SetString(PyExc_TypeError, "screen(subject, threshold[, exhaustive])");
+    PyErr_SetString(PyExc_TypeError, "screen(subject, threshold[, mode])");
     return NULL;
   }
   long threshold = PyLong_AsLong(args[1]);
-  int mode = count == 3 && PyObject_IsTrue(args[2]) ? MODE_EXHAUSTIVE : MODE_INDEXED;
+  long mode = count == 3 ? PyLong_AsLong(args[2]) : MODE_INDEXED;
   Query q;
   if (PyErr_Occurred() || query_of(args[0], &q)) return NULL;
   Context *c = take(self);
   if (!c) return NULL;
   int failed;
   Py_BEGIN_ALLOW_THREADS
-  failed = query_run(&self->image, c, &q, (int)threshold, mode);
+  failed = query_run(&self->image, c, &q, (int)threshold, (int)mode);
   Py_END_ALLOW_THREADS
   PyObject *out = failed ? PyErr_NoMemory() : hits_list(c->hits, c->hit_count);
   give_back(self, c);
@@ -466,7 +466,7 @@ static PyObject *image_bytes(ImageObject *self, PyObject *ignored) {
 }
 
 static PyMethodDef image_methods[] = {
-    {"screen", (PyCFunction)(void (*)(void))image_screen, METH_FASTCALL, "screen(subject, threshold[, exhaustive]) -> [(entry, row, total, parts)]"},
+    {"screen", (PyCFunction)(void (*)(void))image_screen, METH_FASTCALL, "screen(subject, threshold[, mode]) -> [(entry, row, total, parts)]"},
     {"screen_many", (PyCFunction)(void (*)(void))image_screen_many, METH_FASTCALL, "screen_many(subjects, threshold) -> a list for each subject"},
     {"entry_id", (PyCFunction)image_entry_id, METH_O, "the id of an entry"},
     {"entry_digest", (PyCFunction)image_entry_digest, METH_O, "eight bytes over everything an entry says"},

@@ -64,7 +64,7 @@ static int edit_level(const Image *x, const Pattern *p, u32 sound, u32 t, int le
   if (e > 3) return NONE;
   int alike = sound && sound == x->phon_key[t];
   if (e == 1) return alike ? EDIT1_ALIKE : large >= 4 ? EDIT1 : EDIT2;
-  if (e == 2 && small >= 5 && large >= 6) return EDIT2;
+  if (e == 2 && small >= 5 && large >= 6 && ((p->letters[x->tok_text[x->tok_off[t]] & 31] & 1) != 0)) return EDIT2;
   return alike && small >= 4 ? EDIT2 : NONE;
 }
 
@@ -100,9 +100,10 @@ static int by_cutting(const Image *x, Context *c, const char *word, int length, 
   return 0;
 }
 
-static int by_deletion(const Image *x, Context *c, const Pattern *p, u32 sound, const char *word, int length, NeighbourList *out) {
+static int by_deletion(const Image *x, Context *c, const Pattern *p, u32 sound, const char *word, int length, int light,
+                       NeighbourList *out) {
   u64 hashes[MAX_DELETIONS], mine = signature(word, length);
-  int n = deletions(word, length, hashes);
+  int n = deletions(word, length, light ? 1 : 2, hashes);
   u32 shift = 64 - x->head->delete_bits, seen = 0;
   for (int i = 0; i < n; i++) PREFETCH(&x->del_off[hashes[i] >> shift]);
   for (int i = 0; i < n; i++) PREFETCH(&x->del_ids[x->del_off[hashes[i] >> shift]]);
@@ -117,10 +118,8 @@ static int by_deletion(const Image *x, Context *c, const Pattern *p, u32 sound, 
     }
     for (u32 j = from; j < to; j++) {
       u32 t = x->del_ids[j];
-      u64 theirs = x->tok_sig[t];
-      int apart = (int)(theirs >> 56) - length;
-      if (apart < -2 || apart > 2 || POPCOUNT((theirs ^ mine) & SIGNATURE_LETTERS) > 4) continue;
-      if (c->stamp[t] == c->stamp_now) continue;
+      PREFETCH(&x->tok_sig[x->del_ids[j + 8]]); /* past the end at worst: 16 more are there */
+      if (!may_be_near(x->tok_sig[t], mine) || c->stamp[t] == c->stamp_now) continue;
       c->seen[seen++] = t;
       c->stamp[t] = c->stamp_now; /* taken back below where it is no neighbour after all */
       PREFETCH(&x->tok_off[t]);
@@ -129,7 +128,7 @@ static int by_deletion(const Image *x, Context *c, const Pattern *p, u32 sound, 
   for (u32 i = 0; i < seen; i++) {
     u32 t = c->seen[i];
     int level = edit_level(x, p, sound, t, token_length(x, t));
-    if (!level) c->stamp[t] = 0; /* it may still be a cut-off form */
+    if (!level || (light && level == EDIT2)) c->stamp[t] = 0; /* it may still be a cut-off form */
     else if (push(out, t, level)) return -1;
   }
   return 0;
@@ -164,19 +163,18 @@ static int begin(const Image *x, Context *c, const char *word, int length, int g
   return given ? push_listed(x, c, &NICKNAMES, word, length, NICKNAME, out) : 0;
 }
 
-int neighbours(const Image *x, Context *c, const char *word, int length, int given, int cut_min, NeighbourList *out) {
+int neighbours(const Image *x, Context *c, const char *word, int length, int given, int cut_min, int light, NeighbourList *out) {
   if (begin(x, c, word, length, given, out)) return -1;
   if (length < 2) return 0;
   Pattern p;
   make_pattern(&p, word, length);
   u32 sound = sound_key(word, length);
-  return by_deletion(x, c, &p, sound, word, length, out) || by_sound(x, c, &p, sound, length, out) ||
-                 by_cutting(x, c, word, length, given, cut_min, out)
-             ? -1
-             : 0;
+  if (by_deletion(x, c, &p, sound, word, length, light, out)) return -1;
+  if (light) return 0; /* no guesses: one edit at most */
+  return by_sound(x, c, &p, sound, length, out) || by_cutting(x, c, word, length, given, cut_min, out) ? -1 : 0;
 }
 
-int neighbours_all(const Image *x, Context *c, const char *word, int length, int given, int cut_min, NeighbourList *out) {
+int neighbours_all(const Image *x, Context *c, const char *word, int length, int given, int cut_min, int light, NeighbourList *out) {
   if (begin(x, c, word, length, given, out)) return -1;
   if (length < 2) return 0;
   Pattern p;
@@ -187,6 +185,7 @@ int neighbours_all(const Image *x, Context *c, const char *word, int length, int
     if (c->stamp[t] == c->stamp_now) continue;
     int n = token_length(x, t), level = edit_level(x, &p, sound, t, n), small = n < length ? n : length;
     if (!level && small >= cut_min && count[t] && !memcmp(word, x->tok_text + x->tok_off[t], (size_t)small)) level = CUT;
+    if (light && level >= EDIT2) level = NONE;
     if (level && push(out, t, level)) return -1;
   }
   return 0;

@@ -61,7 +61,7 @@ static void token_weights(const double *table, const u64 *counts, double rows, d
 static void weigh(const Image *x, Context *c, int given, Memo *m) {
   u64 as_family[LEVELS] = {0}, as_given[LEVELS] = {0};
   for (u32 i = 0; i < c->found.count; i++) {
-    u32 t = c->found.at[i] & 0xfffffff, level = c->found.at[i] >> 28;
+    u32 t = c->found.at[i] & TOKEN_BITS, level = c->found.at[i] >> 28;
     as_family[level] += x->count_s[t];
     as_given[level] += x->count_g[t];
   }
@@ -70,8 +70,9 @@ static void weigh(const Image *x, Context *c, int given, Memo *m) {
   token_weights(given ? W.given : W.given_swapped, as_given, rows, x->head->unseen_given, m->given);
   u32 kept = 0;
   for (u32 i = 0; i < c->found.count; i++) {
-    u32 t = c->found.at[i] & 0xfffffff, level = c->found.at[i] >> 28;
-    if ((m->family[level] && x->count_s[t]) || (m->given[level] && x->count_g[t])) c->found.at[kept++] = c->found.at[i];
+    u32 t = c->found.at[i] & TOKEN_BITS, level = c->found.at[i] >> 28;
+    u32 family = m->family[level] && x->count_s[t] ? SAYS_FAMILY : 0, forename = m->given[level] && x->count_g[t] ? SAYS_GIVEN : 0;
+    if (family | forename) c->found.at[kept++] = t | family | forename | level << 28;
   }
   m->count = c->found.count = kept;
 }
@@ -79,7 +80,7 @@ static void weigh(const Image *x, Context *c, int given, Memo *m) {
 /* Fill one slot: from the memo where this token was met before, else from the dictionary. */
 static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int mode) {
   const char *word = q->name.text[slot];
-  int length = q->name.length[slot], given = slot >= SLOT_G1;
+  int length = q->name.length[slot], given = slot >= SLOT_G1, light = slot == SLOT_G2;
   memset(c->family[slot], 0, LEVELS);
   memset(c->given[slot], 0, LEVELS);
   c->best_family[slot] = c->best_given[slot] = 0;
@@ -89,14 +90,14 @@ static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int m
   Memo fresh = {0}, *m = &fresh;
   const u32 *list = NULL;
   if (mode == MODE_INDEXED) {
-    u64 key = mix(hash_word(word, length) + (u64)given * 0x9e3779b97f4a7c15ULL + (u64)cut_min) | 1;
+    u64 key = mix(hash_word(word, length) + (u64)(given + 2 * light) * 0x9e3779b97f4a7c15ULL + (u64)cut_min) | 1;
     u32 mask = (1u << c->memo_bits) - 1, h = (u32)(key >> (64 - c->memo_bits));
     while (c->memo[h].key && c->memo[h].key != key) h = (h + 1) & mask;
     if (c->memo[h].key) {
       m = &c->memo[h];
       list = c->pool + m->off;
     } else {
-      if (neighbours(x, c, word, length, given, cut_min, &c->found)) return -1;
+      if (neighbours(x, c, word, length, given, cut_min, light, &c->found)) return -1;
       weigh(x, c, given, &fresh);
       if (c->found.count <= c->pool_room / 16) {
         if (c->memo_used >= c->memo_limit || c->pool_used + c->found.count > c->pool_room) {
@@ -113,7 +114,8 @@ static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int m
       list = c->found.at;
     }
   } else {
-    if (neighbours_all(x, c, word, length, given, cut_min, &c->found)) return -1;
+    if (mode == MODE_COLD ? neighbours(x, c, word, length, given, cut_min, light, &c->found)
+                          : neighbours_all(x, c, word, length, given, cut_min, light, &c->found)) return -1;
     weigh(x, c, given, &fresh);
     list = c->found.at;
   }
@@ -127,29 +129,35 @@ static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int m
     c->touched_room = room;
   }
   for (u32 i = 0; i < m->count; i++) {
-    u32 t = list[i] & 0xfffffff, level = list[i] >> 28;
+    u32 t = list[i] & TOKEN_BITS, level = list[i] >> 28;
+    if (i + 8 < m->count) PREFETCH(&c->levels[list[i + 8] & TOKEN_BITS]);
     if (!c->levels[t]) c->touched[c->touched_count++] = t;
     c->levels[t] |= (u64)level << 8 * slot;
-    if (m->family[level] && x->count_s[t] && (!given || slot == SLOT_G1)) {
+    if (list[i] & SAYS_FAMILY && (!given || slot == SLOT_G1)) {
       c->in_family[t >> 6] |= 1ULL << (t & 63);
       c->best_family[slot] = max2(c->best_family[slot], m->family[level]);
     }
-    if (m->given[level] && x->count_g[t] && slot != SLOT_S2) {
+    if (list[i] & SAYS_GIVEN && slot != SLOT_S2) {
       u32 f = fold16(t);
       c->in_given[t >> 6] |= 1ULL << (t & 63);
       c->hashed_given[f >> 6] |= 1ULL << (f & 63);
       c->best_given[slot] = max2(c->best_given[slot], m->given[level]);
+      int value = m->given[level] + 1 + (slot == SLOT_G2 ? W.GIVEN_IS_MIDDLE : 0);
+      if (given && value > c->hashed_value[f]) c->hashed_value[f] = (u8)value;
     }
   }
   return 0;
 }
 
 static void forget_given(Context *c, u32 t) {
-  c->in_given[t >> 6] = 0;
-  c->hashed_given[fold16(t) >> 6] = 0;
-}
-static void mark_given(Context *c, u32 t) {
   u32 f = fold16(t);
+  c->in_given[t >> 6] = 0;
+  c->hashed_given[f >> 6] = 0;
+  c->hashed_value[f] = 0;
+}
+static void mark_given(Context *c, u32 t, int value) {
+  u32 f = fold16(t);
+  if (value + 1 > c->hashed_value[f]) c->hashed_value[f] = (u8)(value + 1);
   c->in_given[t >> 6] |= 1ULL << (t & 63);
   c->hashed_given[f >> 6] |= 1ULL << (f & 63);
 }
@@ -392,16 +400,20 @@ static void set_bounds(const Image *x, const Context *c, const Query *q, Bounds 
   b->any_given = g1 <= 1;
 }
 
-/* Every row of [lo, hi), whatever its family; with `filter` only those with a given name that may agree. */
-static void scan_rows(const Image *x, Context *c, const Query *q, const Bounds *b, u32 lo, u32 hi, int filter) {
-  for (u32 r = lo; r < hi; r++) {
-    if (filter && !bit(c->in_given, x->row_rest[r].given) && !bit(c->in_given, x->row_rest[r].middle)) continue;
-    int cross, family = family_score(x, c, q, x->row_f[r], &cross);
-    score_row(x, c, q, b, r, family, cross, r >= x->undated ? undated_weight(x, q, r) : dated_weight(x, c, b, r), 0);
-  }
+/* What makes a row of one day worth scoring though its family says nothing. */
+typedef struct {
+  int date, by_given, all;
+} DayRule;
+
+static inline void consider(const Image *x, Context *c, const Query *q, const Bounds *b, const DayRule *rule, u32 r, u32 f, int hit) {
+  if (!hit && !rule->all && !bit(c->in_given, x->row_rest[r].given) && !bit(c->in_given, x->row_rest[r].middle)) return;
+  int cross, family = family_score(x, c, q, f, &cross);
+  if (family_bound(b, family, cross) + rule->date >= b->threshold) score_row(x, c, q, b, r, family, cross, rule->date, 0);
 }
 
 static void pass_dates(const Image *x, Context *c, const Query *q, const Bounds *b) {
+  enum { WAITING = 256 };
+  u32 waiting[WAITING];
   for (int i = 0; i < c->day_count; i++) {
     const u32 *first = &x->row_f[x->day_off[c->days[i].bucket]];
     for (u32 k = 0, n = x->day_off[c->days[i].bucket + 1] - x->day_off[c->days[i].bucket]; k < n; k += 16) PREFETCH(first + k);
@@ -409,27 +421,46 @@ static void pass_dates(const Image *x, Context *c, const Query *q, const Bounds 
   int miss = q->name.length[SLOT_S1] ? W.FAMILY_MISS : 0;
   for (int i = 0; i < c->day_count; i++) {
     int date = c->days[i].weight, bare = date + miss + b->more_max;
-    int by_given = bare + b->given_max + b->middle_max >= b->threshold;
-    int all = by_given && (b->any_given || bare + W.GIVEN_MISS >= b->threshold);
-    u32 lo = x->day_off[c->days[i].bucket], hi = x->day_off[c->days[i].bucket + 1];
-    c->rows_seen += hi - lo;
-    for (u32 r = lo; r < hi; r++) {
-      u32 f = x->row_f[r];
-      int hit;
-      if (f < x->tokens) hit = bit(c->in_family, f) | !f; /* a row without a family name is always worth a look */
-      else {
+    DayRule rule = {date, bare + b->given_max + b->middle_max >= b->threshold, 0};
+    rule.all = rule.by_given && (b->any_given || bare + W.GIVEN_MISS >= b->threshold);
+    u32 r = x->day_off[c->days[i].bucket], hi = x->day_off[c->days[i].bucket + 1];
+    c->rows_seen += hi - r;
+    while (r < hi) { /* multiple families wait until their tokens have come from memory */
+      u32 n = 0;
+      for (; r < hi && n < WAITING; r++) {
+        u32 f = x->row_f[r];
+        if (f >= x->tokens) {
+          PREFETCH(&x->multi[f - x->tokens]);
+          waiting[n++] = r;
+        } else if (bit(c->in_family, f) || !f || rule.by_given) { /* a row without a family name is always worth a look */
+          consider(x, c, q, b, &rule, r, f, bit(c->in_family, f) || !f);
+        }
+      }
+      for (u32 k = 0; k < n; k++) {
+        u32 f = x->row_f[waiting[k]];
         const Multi *m = &x->multi[f - x->tokens];
-        hit = bit(c->in_family, m->first) | bit(c->in_family, m->second) | bit(c->in_family, m->joined);
+        int hit = bit(c->in_family, m->first) | bit(c->in_family, m->second) | bit(c->in_family, m->joined);
+        if (hit || rule.by_given) consider(x, c, q, b, &rule, waiting[k], f, hit);
       }
-      if (!hit) {
-        if (!by_given) continue;
-        if (!all && !bit(c->in_given, x->row_rest[r].given) && !bit(c->in_given, x->row_rest[r].middle)) continue;
-      }
-      int cross, family = family_score(x, c, q, f, &cross);
-      if (family_bound(b, family, cross) + date < b->threshold) continue;
-      score_row(x, c, q, b, r, family, cross, date, 0);
     }
   }
+}
+
+/* Which rows of a family, or of those without an exact day, their given names let through: those that could still reach the
+ * threshold if everything else went as well as it may. */
+typedef struct {
+  int all, by_value, need;
+} GivenFilter;
+static GivenFilter given_filter(const Bounds *b, int family, int cross, int date) {
+  int without = family + b->more_max + date; /* a given name that does not agree brings no middle name's evidence either */
+  GivenFilter g = {b->any_given || without + W.GIVEN_MISS >= b->threshold, !cross, 0};
+  g.need = max2(0, b->threshold - without - b->middle_max) + 1;
+  return g;
+}
+static inline int lets_through(const Context *c, const GivenFilter *g, u32 given) {
+  if (g->all) return 1;
+  if (g->by_value) return c->hashed_value[given & 0xffff] >= g->need || c->hashed_value[given >> 16] + W.GIVEN_IS_MIDDLE >= g->need;
+  return bit(c->hashed_given, given & 0xffff) | bit(c->hashed_given, given >> 16);
 }
 
 /* All rows of one family that were not near the date. */
@@ -438,30 +469,44 @@ static void scan_family(const Image *x, Context *c, const Query *q, const Bounds
   if (lo == hi) return;
   int cross, family = family_score(x, c, q, f, &cross), bound = family_bound(b, family, cross);
   if (bound + max2(b->miss, b->undated_max) < b->threshold) return;
-  u32 from = lo;
-  if (bound + b->miss < b->threshold) { /* only the undated ones, which stand last */
-    u32 end = hi;
-    while (from < end) {
-      u32 mid = from + (end - from) / 2;
-      if (x->fam_row[mid] < x->undated) from = mid + 1;
-      else end = mid;
-    }
-  }
-  int without = max2(family, 0) + b->more_max + max2(b->miss, b->undated_max);
-  int filter = !b->any_given && without + W.GIVEN_MISS < b->threshold;
-  c->rows_seen += hi - from;
-  for (u32 i = from; i < hi; i++) {
-    u32 given = x->fam_given[i];
-    if (filter && !bit(c->hashed_given, given & 0xffff) && !bit(c->hashed_given, given >> 16)) continue;
-    u32 r = x->fam_row[i];
-    if (r >= x->undated) {
-      score_row(x, c, q, b, r, family, cross, undated_weight(x, q, r), 0);
-    } else {
-      u32 before = c->hit_count;
+  u32 dated = hi; /* the undated ones stand last */
+  while (dated > lo && x->fam_row[dated - 1] >= x->undated) dated--;
+  if (bound + b->miss >= b->threshold) {
+    GivenFilter g = given_filter(b, family, cross, b->miss);
+    c->rows_seen += dated - lo;
+    for (u32 i = lo; i < dated; i++) {
+      if (!lets_through(c, &g, x->fam_given[i])) continue;
+      u32 r = x->fam_row[i], before = c->hit_count;
       score_row(x, c, q, b, r, family, cross, b->miss, 0);
       /* Near the date after all? Then pass A has it, with its date's own weight. */
       if (c->hit_count > before && c->day_count && dated_weight(x, c, b, r) != b->miss) c->hit_count = before;
     }
+  }
+  GivenFilter g = given_filter(b, family, cross, b->undated_max);
+  for (u32 i = dated; i < hi; i++)
+    if (lets_through(c, &g, x->fam_given[i])) {
+      u32 r = x->fam_row[i];
+      score_row(x, c, q, b, r, family, cross, undated_weight(x, q, r), 0);
+    }
+}
+
+/* Every dated row, whatever its family; with `filter` only those with a given name that may agree. */
+static void scan_dated(const Image *x, Context *c, const Query *q, const Bounds *b, int filter) {
+  c->rows_seen += x->undated;
+  for (u32 r = 0; r < x->undated; r++) {
+    if (filter && !bit(c->in_given, x->row_rest[r].given) && !bit(c->in_given, x->row_rest[r].middle)) continue;
+    int cross, family = family_score(x, c, q, x->row_f[r], &cross);
+    score_row(x, c, q, b, r, family, cross, dated_weight(x, c, b, r), 0);
+  }
+}
+
+/* Every undated row whose family says nothing; those it does say something of are found by family. */
+static void scan_undated(const Image *x, Context *c, const Query *q, const Bounds *b, int family) {
+  GivenFilter g = given_filter(b, family, 0, b->undated_max);
+  for (u32 r = x->undated; r < x->rows; r++) {
+    if (!lets_through(c, &g, x->undated_given[r - x->undated])) continue;
+    int cross, score = family_score(x, c, q, x->row_f[r], &cross);
+    score_row(x, c, q, b, r, score, cross, undated_weight(x, q, r), 0);
   }
 }
 
@@ -471,8 +516,8 @@ static void pass_families(const Image *x, Context *c, const Query *q, const Boun
   /* Rows whose family says nothing at all: only where the bound does not rule them out. */
   int bare = q->name.length[SLOT_S1] ? W.FAMILY_MISS : 0;
   int filter = !b->any_given && bare + W.GIVEN_MISS + b->more_max + date < b->threshold;
-  if (bare + rest + b->miss >= b->threshold) scan_rows(x, c, q, b, 0, x->undated, filter);
-  if (bare + rest + date >= b->threshold) scan_rows(x, c, q, b, x->undated, x->rows, filter);
+  if (bare + rest + b->miss >= b->threshold) scan_dated(x, c, q, b, filter);
+  if (bare + rest + date >= b->threshold) scan_undated(x, c, q, b, bare);
   if (++c->family_now == 0) {
     memset(c->family_stamp, 0, (x->head->families - x->tokens + 1) * sizeof(u32));
     c->family_now = 1;
@@ -486,11 +531,19 @@ static void pass_families(const Image *x, Context *c, const Query *q, const Boun
     int own = max2(s1 ? s1 + c->best_family[SLOT_S2] : 0, max2(s2 ? s2 + c->best_family[SLOT_S1] : 0, sj));
     int bound = own ? min2(W.FAMILY_MAX, own) + rest : -1000;
     if (cross) bound = max2(bound, cross + b->swapped_max + b->more_max);
-    if (bound + date < b->threshold) continue;
-    scan_family(x, c, q, b, t);
+    int undated_only = bound + b->miss < b->threshold;
+    if (undated_only && (bound + date < b->threshold || !bit(x->undated_token, t))) continue;
+    if (!undated_only || bit(x->undated_family, t)) scan_family(x, c, q, b, t);
+    /* Of double surnames with t, those whose other half was not shown too may be out of reach together. */
+    int alone = max2(max2(s1, s2) ? max2(s1, s2) + (q->name.length[SLOT_S2] ? W.SECOND_SURNAME_DIFFERS : W.SECOND_SURNAME_MISSING) : 0, 0);
+    int reach = alone + rest;
+    if (cross) reach = max2(reach, cross + b->swapped_max + b->more_max);
+    int paired = reach + date < b->threshold;
     for (u32 k = x->multi_off[t]; k < x->multi_off[t + 1]; k++) {
-      u32 m = x->multi_ids[k];
-      if (c->family_stamp[m] == c->family_now) continue;
+      MultiOf of = x->multi_of[k];
+      if (paired && of.other && !bit(c->in_family, of.other)) continue;
+      u32 m = of.multi;
+      if ((undated_only && !bit(x->undated_family, x->tokens + m)) || c->family_stamp[m] == c->family_now) continue;
       c->family_stamp[m] = c->family_now;
       scan_family(x, c, q, b, x->tokens + m);
     }
@@ -535,11 +588,15 @@ int query_run(const Image *x, Context *c, const Query *q, int threshold, int mod
     Bounds b = {.threshold = threshold};
     near_days(x, c, q->year, q->month, q->day);
     set_bounds(x, c, q, &b);
-    mark_given(c, 0); /* a row without a given name is always worth a look */
+    mark_given(c, 0, 0); /* a row without a given name is always worth a look */
     u32 initial = q->name.length[SLOT_G1] ? x->single[q->name.text[SLOT_G1][0] - 'A'] : 0;
-    if (initial) mark_given(c, initial);
+    if (initial) mark_given(c, initial, x->head->given_initial[q->name.text[SLOT_G1][0] - 'A']);
     if (mode == MODE_EXHAUSTIVE) {
-      scan_rows(x, c, q, &b, 0, x->rows, 0);
+      scan_dated(x, c, q, &b, 0);
+      for (u32 r = x->undated; r < x->rows; r++) {
+        int cross, family = family_score(x, c, q, x->row_f[r], &cross);
+        score_row(x, c, q, &b, r, family, cross, undated_weight(x, q, r), 0);
+      }
     } else {
       pass_dates(x, c, q, &b);
       pass_families(x, c, q, &b);

@@ -113,25 +113,25 @@ u32 sound_key(const char *s, int n) {
   return k < 2 ? 0 : (u32)(hash_word(out, k) >> 32) | 1;
 }
 
-/* Hashes of the first seven letters with none, one and (from five letters on) two of them left out. Two words within two
- * edits of each other share one: delete from each what the edits touched, and both leave the same common prefix. */
-int deletions(const char *s, int n, u64 *out) {
+/* Hashes of the first seven letters with none, one, and two of them left out (`most` deletions; two only from five letters
+ * on, and never the first of two). Two words within one edit share one of them, and two words within two edits that begin
+ * alike: delete from each what the edits touched, and both leave the same common prefix. */
+int deletions(const char *s, int n, int most, u64 *out) {
   int p = n < DELETE_PREFIX ? n : DELETE_PREFIX, k = 0;
   char b[DELETE_PREFIX];
   out[k++] = hash_word(s, p);
   for (int i = 0; i < p; i++) {
-    int z = 0;
-    for (int a = 0; a < p; a++)
-      if (a != i) b[z++] = s[a];
-    out[k++] = hash_word(b, z);
+    memcpy(b, s, (size_t)i);
+    memcpy(b + i, s + i + 1, (size_t)(p - i - 1));
+    out[k++] = hash_word(b, p - 1);
   }
-  if (n >= 5)
-    for (int i = 0; i < p; i++)
+  if (n >= 5 && most >= 2)
+    for (int i = 1; i < p; i++)
       for (int j = i + 1; j < p; j++) {
-        int z = 0;
-        for (int a = 0; a < p; a++)
-          if (a != i && a != j) b[z++] = s[a];
-        out[k++] = hash_word(b, z);
+        memcpy(b, s, (size_t)i);
+        memcpy(b + i, s + i + 1, (size_t)(j - i - 1));
+        memcpy(b + j - 1, s + j + 1, (size_t)(p - j - 1));
+        out[k++] = hash_word(b, p - 2);
       }
   return k;
 }
