@@ -105,6 +105,11 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/desk/printers"): DESK,
     ("GET", "/desk/incident"): DESK,
     ("POST", "/desk/find"): DESK,
+    ("GET", "/hall"): HALL,
+    ("GET", "/hall/requests"): HALL,
+    ("GET", "/respond"): RESPOND,
+    ("GET", "/respond/board"): RESPOND,
+    ("POST", "/respond/credential"): frozenset({"respond", "admin"}),
     # ── the demo's bench: on loopback only, and guarded by its own address check ───────────────────────────────
     ("GET", "/bench"): PUBLIC,
     ("GET", "/bench/state"): PUBLIC,

@@ -41,7 +41,7 @@ export async function call(method, path, { json, body, headers = {}, timeout = 2
   }
   const type = answer.headers.get("content-type") || "";
   const data = type.includes("json") ? await answer.json().catch(() => null) : await answer.text();
-  if (answer.status === 401 && meta("csrf")) {
+  if (answer.status === 401 && meta("csrf") && data?.type === "not-signed-in") {
     throw new Problem(401, { type: "not-signed-in", detail: "Your sign-in has ended. Reload this page and sign in again." });
   }
   if (!answer.ok) throw new Problem(answer.status, typeof data === "object" ? data : null);
