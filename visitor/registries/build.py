@@ -56,6 +56,10 @@ def run(job: Job) -> Staged:
         return Staged(error="list-unreadable", detail=str(e))
     except CapacityError as e:
         return Staged(error="list-too-large", detail=str(e))
+    except OSError as e:
+        return Staged(error="import-failed", detail=f"The list could not be read or written: {e.strerror or type(e).__name__}.")
+    except Exception as e:  # a defect of ours, or a file that found one; its message may quote a value, so only the kind is told
+        return Staged(error="import-failed", detail=f"Reading the list came upon a defect of this program ({type(e).__name__}).")
 
 
 def _import(job: Job) -> Staged:
@@ -124,8 +128,14 @@ def _private(path: str) -> Any:
 
 
 def _sha256(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Of a file, or of a folder's files in the order of their names."""
+    source, state = Path(path), hashlib.sha256()
+    for one in sorted(source.iterdir()) if source.is_dir() else (source,):
+        if one.is_file():
+            with one.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    state.update(chunk)
+    return state.hexdigest()
 
 
 def main() -> None:

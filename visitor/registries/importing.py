@@ -114,6 +114,8 @@ class Importing:
             self._keys.registry_key(),
         )
         staged = await self._files.build(job)
+        if staged.error == "import-failed":
+            raise ImportFailed(staged.detail)
         if staged.error == "list-too-large":
             raise ListTooLarge(f"{staged.detail[:1].upper()}{staged.detail[1:]}.")
         if staged.error:

@@ -1,0 +1,552 @@
+"""Lists in service: imported as revisions, indexed aside, exchanged at once; what fails leaves the last good one in force."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.listings import ENTRIES, MARLOW, OSKARI, STRANGER, Listings, known_as, write
+from visitor.db import Event
+from visitor.errors import Forbidden
+from visitor.ids import new_id
+from visitor.registries import importing
+from visitor.registries.build import Job, run
+from visitor.registries.models import (
+    Counts,
+    EntryProblem,
+    ImportFailed,
+    ImportRunning,
+    ListName,
+    ListRow,
+    ListShrank,
+    ListUnreadable,
+    NoSuchEntry,
+    UnknownFormat,
+    shrunk,
+    trouble,
+)
+from visitor.screening.models import Clear, PossibleMatch, Unavailable
+from watchlists import Entry, Name
+from watchlists.sources.snapshot import Limits
+from watchlists.testing import entries
+
+NOW = datetime(2026, 3, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+async def lists(node: Any, tmp_path: Path) -> AsyncIterator[Listings]:
+    made = await Listings(node, tmp_path).build()
+    yield made
+    await made.close()
+
+
+@contextlib.asynccontextmanager
+async def second_process(lists: Listings, folder: Path) -> AsyncIterator[Any]:
+    """Another node on the same PostgreSQL with a data folder of its own, as another `visitor run` would be."""
+    from visitor.app import running_node
+
+    settings = msgspec.structs.replace(lists.node.settings, data=folder)
+    async with running_node(settings, settings.database_url, lists.node.keys, hardware=False) as node:
+        yield node
+
+
+async def until(check: Any, seconds: float = 20) -> None:
+    """Wait for something that another process brings about."""
+    async with asyncio.timeout(seconds):
+        while not check():  # noqa: ASYNC110  nothing here knows of it before the check does
+            await asyncio.sleep(0.02)
+
+
+async def count(lists: Listings, table: str) -> int:
+    async with lists.node.db.connection() as conn:
+        found: int = await conn.fetchval(f"select count(*) from {table}")
+        return found
+
+
+# ── the rules ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "removed", "what"),
+    [
+        (None, Counts(0, 0, 0), 0, None),
+        (Counts(100, 150, 90), Counts(100, 150, 90), 0, None),
+        (Counts(100, 150, 90), Counts(90, 140, 85), 10, None),
+        (Counts(100, 150, 90), Counts(89, 150, 90), 11, "entries"),
+        (Counts(100, 150, 90), Counts(100, 150, 90), 50, "entries"),  # half of them replaced by others
+        (Counts(100, 150, 90), Counts(100, 100, 90), 0, "names"),  # the file of aliases was forgotten
+        (Counts(100, 150, 90), Counts(100, 150, 0), 0, "birth_dates"),
+        (Counts(3, 3, 3), Counts(1, 1, 1), 2, None),  # small lists move by whole persons
+        (Counts(2, 2, 2), Counts(0, 0, 0), 2, "entries"),  # but are never emptied unseen
+    ],
+)
+def test_a_list_may_lose_a_little(before: Counts | None, after: Counts, removed: int, what: str | None) -> None:
+    loss = shrunk(before, after, removed, Limits())
+    assert (loss and loss.what) == what
+    if loss:
+        assert str(loss.before) in loss.sentence
+
+
+def test_why_nobody_can_be_screened() -> None:
+    def row(**fields: Any) -> ListRow:
+        return msgspec.structs.replace(
+            ListRow(new_id(), "a", "A", "offenders", True, None, None, None, new_id(), 3, 10, NOW - timedelta(hours=1)), **fields
+        )
+
+    def why(rows: list[ListRow], searched: dict[str, int]) -> str | None:
+        found = trouble(rows, searched, NOW, 24)
+        return found and found[0]
+
+    old = NOW - timedelta(hours=25)
+    assert why([], {}) == "no-lists"
+    assert why([row(revision=0, required=False)], {}) == "no-lists"
+    assert why([row()], {}) == "list-missing"
+    assert why([row(required=False)], {}) == "list-missing", "imported, but not yet searched"
+    assert why([row(), row(name="b", revision=0)], {"a": 3}) == "list-missing"
+    assert why([row(), row(name="b", revision=0, required=False)], {"a": 3}) is None
+    assert why([row()], {"a": 2}) == "list-behind"
+    assert why([row(imported_at=old)], {"a": 3}) == "list-stale"
+    assert why([row(imported_at=old, required=False)], {"a": 3}) is None
+    assert why([row(imported_at=old, max_age_hours=0)], {"a": 3}) is None
+    assert why([row()], {"a": 3}) is None
+
+
+# ── importing ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_import_is_a_revision_with_what_changed(lists: Listings) -> None:
+    first = await lists.load()
+    assert (first.revision, first.entries, first.added, first.removed, first.changed, first.refused) == (1, 3, 3, 0, 0, 0)
+    changed = msgspec.structs.replace(OSKARI, birth_dates=("1991-12-25",))
+    second = await lists.load((ENTRIES[0], changed, msgspec.structs.replace(OSKARI, id="F-4", names=(Name("NIEMI", "AKI"),))))
+    assert (second.revision, second.added, second.removed, second.changed) == (2, 1, 1, 1)
+    registries = lists.node.registries
+    assert registries.revisions() == {"offenders": 2} and await registries.entry("offenders", "F-3") == changed
+    assert await registries.entry("offenders", "F-3", 1) == OSKARI, "as it was"
+    assert (await registries.entry("offenders", "F-2")).names[0].family == "VESPERINO", "withdrawn, and still to be looked at"
+    with pytest.raises(NoSuchEntry):
+        await registries.entry("offenders", "F-77")
+    assert await count(lists, "watchlist_entries") == 5, "an unchanged entry keeps its row"
+    assert isinstance(await lists.screen(known_as(ENTRIES[1])), Clear), "withdrawn"
+    async with lists.node.db.connection() as conn:
+        audit = await conn.fetch("select detail from audit where action = 'watchlist.imported' order by at")
+    assert [a["detail"]["revision"] for a in audit] == [1, 2] and audit[1]["detail"]["added"] == 1
+
+
+async def test_the_same_entries_in_another_order_are_no_change(lists: Listings) -> None:
+    await lists.load()
+    again = await lists.load(reversed(ENTRIES))
+    assert (again.revision, again.added, again.removed, again.changed) == (2, 0, 0, 0)
+
+
+async def test_over_http_a_file_becomes_a_list_and_is_told_of(lists: Listings) -> None:
+    admin = await lists.client("admin")
+    body = b"".join(msgspec.json.encode(e) + b"\n" for e in ENTRIES)
+    answer = await admin.post(
+        "/api/v1/watchlists/state-offenders/imports", files={"file": ("list.jsonl", body)}, data={"format": "entries-jsonl"}
+    )
+    assert answer.status_code == 201, answer.text
+    assert {"id", "revision", "added", "removed", "changed", "refused"} <= set(answer.json()["import"])
+    assert answer.json()["import"]["added"] == 3
+    shown = (await admin.get("/api/v1/watchlists")).json()["watchlists"]
+    one = next(w for w in shown if w["name"] == "state-offenders")
+    assert one["revision"] == 1 and one["entries"] == 3 and one["age_hours"] < 1 and not one["stale"] and one["ready"]
+    assert {w["name"] for w in shown} == {"state-offenders", "barred", "custody"}
+    assert list((lists.node.settings.data / "uploads").iterdir()) == []
+
+
+async def test_lists_are_for_an_administrator_of_every_school(lists: Listings) -> None:
+    for role, site in (("desk", None), ("hall", None), ("admin", lists.site.id)):
+        client = await lists.client(role, site)
+        answer = await client.post("/api/v1/watchlists/x/imports", files={"file": ("x", b"{}")}, data={"format": "entries-jsonl"})
+        assert answer.status_code == 403, role
+    assert (await (await lists.client("hall")).get("/api/v1/watchlists")).status_code == 403
+    assert await count(lists, "watchlists") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "body", "status", "type_"),
+    [
+        ("offenders", "no-such", b"x", 400, "unknown-format"),
+        ("Off enders", "entries-jsonl", b"x", 400, "list-name"),
+        ("offenders", "entries-jsonl", b'{"id": "F-1", "names": [{"family": "X"}]}\n{"id": "F-2", "na', 400, "list-unreadable"),
+        ("offenders", "entries-jsonl", b"", 400, "list-unreadable"),
+        ("offenders", "entries-jsonl", b"\xff\xfe\x00garbage\x80", 400, "list-unreadable"),
+        ("offenders", "barred-csv", b"entry_id,family_name,given_name\nB-1,DOE,JON,extra,cells\n", 400, "list-unreadable"),
+        ("offenders", "barred-csv", b"wrong,columns\n1,2\n", 400, "list-unreadable"),
+        ("offenders", "ofac-csv", b"PK\x03\x04 cut short", 400, "list-unreadable"),
+        ("offenders", "un-xml", b"<CONSOLIDATED_LIST><INDIVIDUALS>", 400, "list-unreadable"),
+    ],
+)
+async def test_what_cannot_be_read_leaves_the_last_good_list_in_force(
+    lists: Listings, name: str, format: str, body: bytes, status: int, type_: str
+) -> None:
+    await lists.load()
+    admin = await lists.client("admin")
+    answer = await admin.post(f"/api/v1/watchlists/{name}/imports", files={"file": ("sent.txt", body)}, data={"format": format})
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (status, type_), problem
+    if type_ == "list-unreadable":
+        assert problem["file"] == "sent.txt" and {"line", "column"} <= set(problem) and problem["detail"].startswith("sent.txt")
+        assert str(lists.node.settings.data) not in answer.text
+    assert lists.node.registries.revisions() == {"offenders": 1} and isinstance(await lists.screen(known_as(MARLOW)), PossibleMatch)
+    assert [f.suffix for f in (lists.node.settings.data / "index").iterdir()] == [".wli"]
+
+
+async def test_an_unreadable_line_is_named(lists: Listings) -> None:
+    await lists.load()
+    body = b"".join(msgspec.json.encode(e) + b"\n" for e in ENTRIES) + b'{"id": "F-9", "names": []'
+    file = lists.folder / "cut.jsonl"
+    file.write_bytes(body)
+    with pytest.raises(ListUnreadable) as caught:
+        await lists.node.registries.import_list("system", "offenders", "entries-jsonl", file)
+    assert caught.value.extra["line"] == 4 and caught.value.extra["file"] == "cut.jsonl" and "line 4" in caught.value.detail
+
+
+async def test_a_list_that_shrank_waits_for_a_persons_word(lists: Listings) -> None:
+    many = list(entries(40))
+    await lists.load(many)
+    with pytest.raises(ListShrank) as caught:
+        await lists.load(many[:20])
+    assert caught.value.extra == {"what": "entries", "before": 40, "after": 20, "lost": 20, "allowed": 4}
+    assert lists.node.registries.revisions() == {"offenders": 1}
+    bare = [msgspec.structs.replace(e, names=e.names[:1], birth_dates=()) for e in many]
+    with pytest.raises(ListShrank, match=r"names|birth dates"):
+        await lists.load(bare)
+    result = await lists.load(many[:20], allow_shrink=True)
+    assert (result.revision, result.removed) == (2, 20)
+    admin = await lists.client("admin")
+    body = msgspec.json.encode(many[0])
+    answer = await admin.post("/api/v1/watchlists/offenders/imports", files={"file": ("l", body)}, data={"format": "entries-jsonl"})
+    assert answer.status_code == 409 and answer.json()["type"] == "list-shrank" and answer.json()["lost"] == 19
+    answer = await admin.post(
+        "/api/v1/watchlists/offenders/imports", files={"file": ("l", body)}, data={"format": "entries-jsonl", "allow_shrink": "true"}
+    )
+    assert answer.status_code == 201 and answer.json()["import"]["revision"] == 3
+
+
+async def test_odd_entries_survive_the_way_through_the_database(lists: Listings) -> None:
+    odd = Entry(
+        'back\\slash\t"tab"\n', (Name("O’BRIEN\\N", "王小明"), Name("a\x00b", "\\.", kind="weak")), ("1970/1975", "1980~"),
+        category="x\r\ny", fields={"k\\t": 'v"\\'},
+    )
+    await lists.load((odd, *ENTRIES))
+    without_nul = msgspec.structs.replace(odd, names=(odd.names[0], Name("ab", "\\.", kind="weak")))
+    assert await lists.node.registries.entry("offenders", odd.id) == without_nul
+    before = dict(lists.node.registries.matcher.revisions)
+    for file in (lists.node.settings.data / "index").iterdir():
+        file.unlink()
+    async with second_process(lists, lists.folder / "second") as other:
+        await until(lambda: not other.registries.trouble())
+        assert dict(other.registries.matcher.revisions) == before, "an index made again from the rows is the same index"
+
+
+async def test_two_imports_of_one_list_at_once(lists: Listings) -> None:
+    results = await asyncio.gather(*(lists.load() for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(r, ImportRunning) or r.revision for r in results)  # type: ignore[union-attr]
+    done = [r for r in results if not isinstance(r, ImportRunning)]
+    assert len(done) == await count(lists, "watchlist_revisions") and len(done) >= 1
+    assert (await lists.load()).revision == len(done) + 1
+
+
+async def test_bad_names_make_no_list(lists: Listings) -> None:
+    for name in ("", "-x", "A", "a" * 64, "a/b", "a+"):
+        with pytest.raises(ListName):
+            async with lists.node.db.transaction() as tx:
+                await lists.node.registries.add_list(tx, name)
+    with pytest.raises(UnknownFormat, match="texas_dps"):
+        await lists.node.registries.import_list("system", "x", "mapped-csv", lists.folder / "x", mapping="../../etc/passwd")
+
+
+async def test_document_numbers_are_compared_by_keyed_hash_only(lists: Listings) -> None:
+    lines = "entry_id,family_name,given_name,birth_date,id_number\nB-1,HALVORSEN,INGE,1970-01-01,TX 55-501\n"
+    file = lists.folder / "barred.csv"
+    file.write_text(lines)
+    await lists.node.registries.import_list("system", "barred-file", "barred-csv", file, category="barred")
+    kept = await lists.node.registries.entry("barred-file", "B-1")
+    same = msgspec.structs.replace(STRANGER, document_number="tx55501")
+    assert kept.id_hashes == (lists.node.people.hashed(same).document_hash,)
+    async with lists.node.db.connection() as conn:
+        assert "55501" not in await conn.fetchval("select entry::text from watchlist_entries")
+
+
+# ── when something dies ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_reading_process_that_is_killed_leaves_the_old_revision(lists: Listings, monkeypatch: pytest.MonkeyPatch) -> None:
+    await lists.load()
+    made = asyncio.create_subprocess_exec
+
+    async def killed(*args: Any, **options: Any) -> Any:
+        process = await made(*args, **options)
+        process.send_signal(signal.SIGKILL)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", killed)
+    with pytest.raises(ImportFailed, match="ended early"):
+        await lists.load()
+    assert lists.node.registries.revisions() == {"offenders": 1} and isinstance(await lists.screen(STRANGER), Clear)
+
+
+async def test_a_death_between_staging_and_commit_leaves_the_old_revision(lists: Listings, monkeypatch: pytest.MonkeyPatch) -> None:
+    await lists.load()
+
+    async def die(*_: Any, **__: Any) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(importing.store, "add_revision", die)
+    with pytest.raises(Exception, match=r"not answering|disk"):
+        await lists.load((*ENTRIES, msgspec.structs.replace(OSKARI, id="F-4")))
+    monkeypatch.undo()
+    assert await count(lists, "watchlist_revisions") == 1 and await count(lists, "watchlist_entries") == 3
+    assert len(list((lists.node.settings.data / "index").iterdir())) == 1
+    assert isinstance(await lists.screen(STRANGER), Clear)
+    assert (await lists.load()).revision == 2
+
+
+async def test_a_killed_service_starts_with_the_revision_in_force_and_no_leftovers(lists: Listings, tmp_path: Path) -> None:
+    await lists.load()
+    index = lists.node.settings.data / "index"
+    for left in (f"{new_id()}.part-rows", f"{new_id()}.part-index", f"{new_id()}.wli", ".x.wli.7.part"):
+        (index / left).write_bytes(b"half")
+    async with second_process(lists, lists.node.settings.data) as other:
+        assert other.registries.revisions() == {"offenders": 1} and not other.registries.trouble()
+        assert len(list(index.iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "flipped", "not an index"])
+async def test_a_damaged_index_is_made_again_and_nobody_is_cleared_meanwhile(
+    lists: Listings, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lists.load()
+    (file,) = (lists.node.settings.data / "index").iterdir()
+    data = bytearray(file.read_bytes())
+    if damage == "cut":
+        data = data[: len(data) // 2]
+    elif damage == "flipped":
+        data[len(data) // 2] ^= 0x40
+    elif damage == "not an index":
+        data = bytearray(b"hello")
+    copy = lists.folder / "restored" / "index" / file.name
+    if damage != "gone":
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(data)
+    async with second_process(lists, lists.folder / "restored") as other:
+        first = await other.screening.screen(_subject(STRANGER))
+        assert isinstance(first, Unavailable) and first.reason == "list-missing"
+        await until(lambda: not other.registries.trouble())
+        assert isinstance(await other.screening.screen(_subject(STRANGER)), Clear)
+        assert isinstance(await other.screening.screen(_subject(known_as(MARLOW))), PossibleMatch)
+    assert copy.stat().st_mode & 0o777 == 0o600 and copy.parent.stat().st_mode & 0o777 == 0o700
+
+
+def _subject(facts: Any) -> Any:
+    from visitor.screening.models import subject_of
+
+    return subject_of(facts)
+
+
+# ── several processes ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_another_process_follows_an_import(lists: Listings) -> None:
+    await lists.load()
+    async with second_process(lists, lists.folder / "second") as other:
+        await until(lambda: other.registries.revisions() == {"offenders": 1})
+        await lists.load((*ENTRIES, Entry("F-4", (Name("ABERNATHY", "RUTH"),), ("1977-03-09",), "F")))
+        await until(lambda: other.registries.revisions() == {"offenders": 2})
+        assert isinstance(await other.screening.screen(_subject(STRANGER)), PossibleMatch)
+
+
+async def test_a_process_that_missed_the_notice_clears_nobody_by_the_old_list(
+    lists: Listings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lists.load()
+    async with second_process(lists, lists.folder / "second") as other:
+        await until(lambda: not other.registries.trouble())
+        before = await other.screening.screen(_subject(STRANGER))
+        deaf = monkeypatch.context()
+        with deaf as patch:
+            patch.setattr(type(other.bus), "_deliver", _nothing)
+            await lists.load((*ENTRIES, Entry("F-4", (Name("ABERNATHY", "RUTH"),), ("1977-03-09",), "F")))
+        assert isinstance(before, Clear) and other.registries.revisions() == {"offenders": 1}
+        async with other.db.transaction() as tx:
+            assert not await other.screening.still_current(tx, before)
+        verdicts = []
+
+        async def again() -> bool:
+            verdicts.append(await other.screening.screen(_subject(STRANGER)))
+            return isinstance(verdicts[-1], PossibleMatch)
+
+        async with asyncio.timeout(20):
+            while not await again():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert {v.reason for v in verdicts[:-1]} <= {"list-behind"}, "held while its own index was made"
+
+
+async def _nothing(self: Any, event: Event) -> None:
+    """A bus whose notices are lost."""
+
+
+# ── entries kept by hand ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def person(lists: Listings, **fields: Any) -> dict[str, Any]:
+    return {
+        "site_id": str(lists.site.id), "family_name": "Abernathy", "given_name": "Ruth", "birth_date": "1977-03-09", "sex": "F",
+        "reason": "trespass notice 12", **fields,
+    }
+
+
+async def test_a_barred_person_is_found_at_once_and_a_lifted_one_no_more(lists: Listings) -> None:
+    await lists.load()
+    assert isinstance(await lists.screen(STRANGER), Clear)
+    desk = await lists.client("desk", lists.site.id)
+    answer = await desk.post("/api/v1/barred-entries", json=person(lists))
+    assert answer.status_code == 201, answer.text
+    entry_id = answer.json()["barred_entry"]["id"]
+    found = await lists.screen(STRANGER)
+    assert isinstance(found, PossibleMatch) and (found.matches[0].list, found.matches[0].entry_id) == ("barred", entry_id)
+    assert found.revisions == {"offenders": 1, "barred": 1}
+    assert (await lists.node.registries.entry("barred", entry_id)).names[0].family == "Abernathy"
+    async with lists.node.db.transaction() as tx:
+        assert await lists.node.screening.still_current(tx, found)
+    shown = (await desk.get(f"/api/v1/barred-entries?site={lists.site.id}")).json()["barred_entries"]
+    assert [e["family_name"] for e in shown] == ["Abernathy"]
+    for _ in range(2):
+        assert (await desk.post(f"/api/v1/barred-entries/{entry_id}/lift", json={"reason": "court order ended"})).status_code == 200
+    clear = await lists.screen(STRANGER)
+    assert isinstance(clear, Clear) and clear.revisions == {"offenders": 1, "barred": 2}
+    assert await count(lists, "endings") == 1 and await count(lists, "barred_entries") == 1
+    async with lists.node.db.connection() as conn:
+        actions = [r["action"] for r in await conn.fetch("select action from audit where action like 'barred%' order by at")]
+        told = str([dict(r) for r in await conn.fetch("select * from audit")])
+    assert actions == ["barred_entry.added", "barred_entry.lifted"] and "Abernathy" not in told and "1977" not in told
+
+
+async def test_a_custody_order_is_a_list_of_its_own(lists: Listings) -> None:
+    await lists.load()
+    desk = await lists.client("desk", lists.site.id)
+    answer = await desk.post("/api/v1/custody-orders", json=person(lists, reason="No pick-up"))
+    found = await lists.screen(STRANGER)
+    assert isinstance(found, PossibleMatch) and found.matches[0].list == "custody"
+    assert (await desk.get("/api/v1/custody-orders")).json()["custody_orders"][0]["reason"] == "No pick-up"
+    order = answer.json()["custody_order"]["id"]
+    assert (await desk.post(f"/api/v1/barred-entries/{order}/lift", json={"reason": "wrong list"})).status_code == 404
+    assert (await desk.post(f"/api/v1/custody-orders/{order}/lift", json={"reason": "over"})).status_code == 200
+    assert isinstance(await lists.screen(STRANGER), Clear)
+
+
+async def test_another_schools_desk_neither_sees_nor_lifts(lists: Listings) -> None:
+    desk, stranger = await lists.client("desk", lists.site.id), await lists.client("desk", lists.other.id)
+    entry_id = (await desk.post("/api/v1/barred-entries", json=person(lists))).json()["barred_entry"]["id"]
+    assert (await stranger.get("/api/v1/barred-entries")).json() == {"barred_entries": []}
+    assert (await stranger.get(f"/api/v1/barred-entries?site={lists.site.id}")).status_code == 404
+    assert (await stranger.post(f"/api/v1/barred-entries/{entry_id}/lift", json={"reason": "x"})).json()["type"] == "unknown-entry"
+    assert (await stranger.post("/api/v1/barred-entries", json=person(lists))).status_code == 404
+    assert (await (await lists.client("hall")).get("/api/v1/barred-entries")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"family_name": "", "given_name": ""}, {"birth_date": "1977-02-30"}, {"birth_date": "soon"}, {"reason": " "}, {"height_cm": 900},
+        {"family_name": "x" * 5000}, {"unknown": 1}, {"sex": "Q"}, {"aliases": [{"family_name": "A"}] * 60},
+    ],
+    ids=lambda f: next(iter(f)),
+)
+async def test_an_entry_that_cannot_be_searched_for_is_not_kept(lists: Listings, fields: dict[str, Any]) -> None:
+    desk = await lists.client("desk", lists.site.id)
+    answer = await desk.post("/api/v1/barred-entries", json=person(lists, **fields))
+    assert answer.status_code == 400, answer.text
+    assert await count(lists, "barred_entries") == 0
+
+
+async def test_a_barring_that_has_run_out_no_longer_counts(lists: Listings) -> None:
+    await lists.load()
+    today = datetime.now(UTC).date()
+    for number, until_day in enumerate((today - timedelta(days=1), today, None)):
+        async with lists.node.db.transaction() as tx:
+            entry = Entry("", (Name("Abernathy", "Ruth"),), ("1977-03-09",), "F")
+            row = await lists.node.registries.bar(tx, lists.site.id, entry, "trespass", "system", valid_until=until_day)
+        found = await lists.screen(STRANGER)
+        assert len(found.matches) == number
+    assert isinstance(row.valid_until, date | None)
+
+
+async def test_many_barrings_are_searched_like_one(lists: Listings) -> None:
+    await lists.load()
+    registries = lists.node.registries
+    people = list(entries(230, seed=5))
+    async with lists.node.db.transaction() as tx:
+        rows = [await registries.bar(tx, lists.site.id, e, "trespass", "system") for e in people[:225]]
+    for entry in people[225:]:
+        async with lists.node.db.transaction() as tx:
+            rows.append(await registries.bar(tx, lists.site.id, entry, "trespass", "system"))
+    for place in (0, 224, 229):
+        ids = {m.entry_id for m in (await lists.screen(known_as(people[place]))).matches}
+        assert str(rows[place].id) in ids
+    assert next(one for one in registries.lists() if one.name == "barred").entries == 230
+
+
+async def test_a_file_may_be_called_barred_beside_the_rows_kept_by_hand(lists: Listings) -> None:
+    async with lists.node.db.transaction() as tx:
+        row = await lists.node.registries.bar(tx, lists.site.id, Entry("", (Name("Abernathy", "Ruth"),), ("1977-03-09",)), "x", "system")
+    await lists.load(name="barred")
+    for facts, entry_id in ((STRANGER, str(row.id)), (known_as(MARLOW), "F-1")):
+        found = await lists.screen(facts)
+        assert [(m.list, m.entry_id) for m in found.matches] == [("barred", entry_id)]
+        async with lists.node.db.transaction() as tx:
+            assert await lists.node.screening.still_current(tx, found)
+    assert found.revisions == {"barred": 2}
+
+
+async def test_another_process_hears_of_a_barring(lists: Listings) -> None:
+    await lists.load()
+    async with second_process(lists, lists.folder / "second") as other:
+        await until(lambda: not other.registries.trouble())
+        async with lists.node.db.transaction() as tx:
+            await lists.node.registries.bar(tx, lists.site.id, Entry("", (Name("Abernathy", "Ruth"),), ("1977-03-09",)), "x", "system")
+        await until(lambda: other.registries.revisions() == {"offenders": 1, "barred": 1})
+        assert isinstance(await other.screening.screen(_subject(STRANGER)), PossibleMatch)
+
+
+async def test_barring_takes_a_role_at_the_school(lists: Listings) -> None:
+    from visitor.security import Grant, Principal
+
+    hall = Principal("account", new_id(), "Hall", (Grant("hall", lists.site.id),))
+    with pytest.raises(Forbidden):
+        await lists.node.registries.keep(hall, "barred_entries", lists.site.id, OSKARI, "x")
+    with pytest.raises(EntryProblem):
+        async with lists.node.db.transaction() as tx:
+            await lists.node.registries.bar(tx, lists.site.id, OSKARI, "y" * 501, "system")
+
+
+# ── the process aside ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_job_shows_nothing_of_whom_it_reads(tmp_path: Path) -> None:
+    others = [Entry(f"G-{i}", (Name(f"N{'abcdefghij'[i % 10]}x", "A"),)) for i in range(300)]
+    file = write(tmp_path / "list.jsonl", [*ENTRIES, ENTRIES[0], *others])
+    staged = run(Job("import", str(file), str(tmp_path / "x.wli"), "entries-jsonl", "list.jsonl", str(tmp_path / "rows"), "", b"k" * 32))
+    assert (staged.entries, staged.refused, staged.error) == (303, 1, "") and "F-1" in staged.problems[0]
+    assert "MARLOWE" not in msgspec.json.encode(staged).decode()
+    for made in (tmp_path / "rows", tmp_path / "x.wli"):
+        assert made.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("folder", "format", "people"), [("ofac_2019", "ofac-csv", 3845), ("un", "un-xml", 730)])
+async def test_a_real_list_becomes_a_revision(lists: Listings, test_data: Path, folder: str, format: str, people: int) -> None:
+    source = test_data / "watchlists" / folder
+    if format == "un-xml":
+        source = next(source.glob("*.xml"))
+    result = await lists.node.registries.import_list("system", "sanctions", format, source, category="sanctions")
+    assert result.entries == result.added == people and isinstance(await lists.screen(STRANGER), Clear)
