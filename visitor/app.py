@@ -37,7 +37,7 @@ from visitor.escorts.service import Escorts
 from visitor.events import EventBus
 from visitor.hall import routes as hall_routes
 from visitor.hall.service import Hall
-from visitor.hardware import door_reader, transport_for
+from visitor.hardware import door_reader, reader_config, transport_for
 from visitor.http import EXCEPTION_HANDLERS, SecurityHeaders
 from visitor.ids import new_id
 from visitor.keys import KeyRing
@@ -53,6 +53,7 @@ from visitor.settings import Settings
 from visitor.sites.service import Sites
 from visitor.visits import routes as visits_routes
 from visitor.visits.badge import BadgeContents
+from visitor.visits.jobs import EndOfDay
 from visitor.visits.readings import ReaderWatch, Readings
 from visitor.visits.service import Visits
 from visitor.visits.views import Views
@@ -95,6 +96,7 @@ class Node:
             database, self.bus, keys, self.sites, self.accounts, self.people, self.screening, self.policies, self.credentials,
             self.badges, self.escorts, self.readings,
         )
+        self.end_of_day = EndOfDay(database, self.visits)
         self.views = Views(self.sites, self.accounts, self.people, self.screening, self.badges)
         self.badges.content_of = BadgeContents(database, self.sites, self.accounts, self.people, self.policies).of
         self.hall = Hall(database, keys, self.sites)
@@ -108,12 +110,13 @@ class Node:
             (self.policies.start, self.policies.stop),
             (self.registries.start, self.registries.stop),
             (self.badges.look, self.badges.close),
-            (_nothing, self.readers.stop),
+            (self._watch_readers, self.readers.stop),
         ]
         if hardware:
             self._parts.append((self.doors.start, self.doors.stop))
             self._parts.append((self.door_bridge.start, self.door_bridge.stop))
             self._parts.append((self.printing.start, self.printing.stop))
+            self._parts.append((self.end_of_day.start, self.end_of_day.stop))
         # Anything with a problem says so here: name → a sentence for a person; served by /health.
         self.degraded: dict[str, Callable[[], str]] = {
             "doors": self.doors.trouble, "printers": self.badges.degraded,
@@ -133,6 +136,11 @@ class Node:
             "doors": self.doors, "hall": self.hall, "emergency": self.emergency,
             "readings": self.readings, "faces": self.faces,
         }
+
+    async def _watch_readers(self) -> None:
+        """Follow the document readers that the configuration gives to stations."""
+        if self.hardware and (found := reader_config(self.settings.hardware)) is not None:
+            await self.readers.follow(*found)
 
     async def start(self) -> None:
         await check_key_ring(self.db, self.keys)
@@ -186,10 +194,6 @@ async def running_node(
     finally:
         await node.stop()
         await database.close()
-
-
-async def _nothing() -> None:
-    """A part that needs no start."""
 
 
 def _principal(request: Request[Any, Any, Any]) -> Principal:

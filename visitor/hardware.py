@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import UUID
 
 from printers import CupsTransport, DeviceTransport, FileTransport, NetworkTransport, Transport, profile_named
-from readers import DoorReader, SerialLine, TcpLine
+from readers import CardReaders, DoorReader, LineScanner, ListeningScanner, PivTrust, ReadersConfig, SerialLine, TcpLine
+from visitor.errors import SetupError
+from visitor.settings import Hardware
 
 _SUFFIXES = {"pdf": ".pdf", "png": ".png"}
 
@@ -82,3 +85,41 @@ def door_reader(address: str, *, name: str, key: bytes | None, virtual: Mapping[
     if len(key) != 16:
         raise ValueError("The reader's Secure Channel key must be 16 bytes.")
     return DoorReader(name=name, address=number, key=key, line=line)
+
+
+def reader_config(settings: Hardware) -> tuple[ReadersConfig, Callable[[str], UUID | None]] | None:
+    """The document readers of this node and whose they are: reader's name → station. None when there are none.
+
+    Raises SetupError for an address that is not host:port or more than one card reader pattern.
+    """
+    scanners: list[LineScanner | ListeningScanner] = []
+    stations: dict[str, UUID] = {}
+    for path, station in settings.serial.items():
+        scanners.append(LineScanner(name=path, line=SerialLine(path)))
+        stations[path] = station
+    for address, station in settings.network.items():
+        host, port = _host_port(address)
+        scanners.append(LineScanner(name=address, line=TcpLine(host, port)))
+        stations[address] = station
+    for address, station in settings.listen.items():
+        host, port = _host_port(address)
+        scanners.append(ListeningScanner(name=address, host=host, port=port))
+        stations[address] = station
+    if len(settings.cards) > 1:
+        raise SetupError("Name one part that all card readers' names have: hardware.cards takes one entry.")
+    cards = None
+    card_station: UUID | None = None
+    for name, station in settings.cards.items():
+        trust = PivTrust.load(settings.piv_anchors, settings.piv_intermediates, settings.piv_crls) if settings.piv_anchors else None
+        cards, card_station = CardReaders(name=name, trust=trust), station
+    if not scanners and cards is None:
+        return None
+    # A PC/SC reader's name is its own; whatever is not a scanner of ours is a card reader.
+    return ReadersConfig(scanners=tuple(scanners), cards=cards), lambda name: stations.get(name, card_station)
+
+
+def _host_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise SetupError(f"The scanner's address {address} must be host:port.")
+    return host.strip("[]"), int(port)

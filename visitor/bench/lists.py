@@ -19,7 +19,7 @@ REGISTRY_SIZE = 5_000
 # One entry of the registry is described by hand, so that the bench's drawer can hold a license that resembles it.
 KNOWN = Entry(
     id="F-900001", names=(Name("REYES", "DANIEL", "ORTEGA"), Name("ORTEGA", "DANNY", kind="alias")), birth_dates=("1986-03-14",), sex="M",
-    addresses=(Address("2210 Walnut St", "Springvale", "TX", "75012", "US"),), height_cm=178, eye_color="GRN", category="fictitious",
+    addresses=(Address("2210 Walnut St", "Springvale", "TX", "75014", "US"),), eye_color="GRN", category="fictitious",
 )
 SURE = Entry(
     id="F-900002", names=(Name("HARGROVE", "WENDELL", "TATE"),), birth_dates=("1971-11-02",), sex="M",
