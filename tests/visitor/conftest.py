@@ -46,16 +46,13 @@ class School:
         self.host = Staff(new_id(), self.site.id, None, "Pat Lindqvist", "Teacher", "Room 12", True, True)
         agency = Agency(new_id(), "Springfield Police")
         self.officer = Officer(new_id(), agency.id, None, "Sgt. Diaz", "4711", "")
-        self.policy_id = new_id()
+        self.policy_id = (await node.policies.current()).id
         async with node.db.transaction() as tx:
             for row in (self.site, self.other, *self.zones.values(), other_zone, self.office_door, self.library_door, self.other_door,
                         self.station):
                 await node.sites.add(tx, row)
             for person in (self.host, agency, self.officer):
                 await node.accounts.add(tx, person)
-            await tx.conn.execute(
-                "insert into policies (id, name, version, body, created_at) values ($1, 'purposes', 1000, '{}', now())", self.policy_id
-            )
             standing = await node.credentials.add_standing(
                 tx, site_id=self.site.id, card_format=self.staff_card[0], bits=self.staff_card[1], actor="system", staff_id=self.host.id
             )

@@ -175,3 +175,63 @@ async def test_one_process_of_a_database_has_a_door_and_another_takes_it_over(sc
     finally:
         await one.close()
         await two.close()
+
+
+@pytest.fixture
+async def other_process(node: Any, tmp_path: Any) -> AsyncIterator[Any]:
+    """A second node on the same database, as a second `visitor run` with its own data folder would be."""
+    from visitor.app import running_node
+
+    settings = msgspec.structs.replace(node.settings, data=tmp_path / "second")
+    async with running_node(settings, node.db.url, node.keys) as second:
+        yield second
+
+
+async def test_a_tap_decided_by_another_process_moves_the_lock_wired_to_this_one(
+    school: Any, reader: VirtualDoorReader, other_process: Any
+) -> None:
+    other_process.virtual_doors["test"] = reader.configuration
+    await other_process.door_bridge.look()
+    assert other_process.doors.reader_states[school.library_door.id][0] == "elsewhere"
+    card = other_process.doors.read_card(*school.staff_card)
+    verdict = await other_process.doors.tap(school.library_door.id, card, "token:test")
+    assert verdict.reason == "ok" and await until(lambda: reader.unlocked)
+    assert await until(lambda: not reader.unlocked, 3)
+    wrong = other_process.doors.read_card(*school.officer_card)
+    assert (await other_process.doors.tap(school.library_door.id, wrong, "token:test")).reason == "no-incident"
+    await asyncio.sleep(0.3)
+    assert not reader.unlocked
+
+
+async def test_an_escort_may_tap_at_one_process_and_the_visitor_at_another(school: Any, other_process: Any) -> None:
+    visit = await school.visit(zones=["Office"], escorted=True)
+    await school.accept_escort(visit)
+    here, there, door = school.node.doors, other_process.doors, school.office_door.id
+    assert await until(lambda: any(c.escort_id for c in there.access.table.visits.values()))
+    assert (await there.tap(door, there.read_token(visit.token), "token:test")).reason == "escort-first"
+    assert (await here.tap(door, here.read_card(*school.staff_card), "token:test")).reason == "ok"
+    assert await until(lambda: there._staff_taps.get(door))
+    assert (await there.tap(door, there.read_token(visit.token), "token:test")).reason == "ok"
+
+
+async def test_an_incident_declared_at_one_process_stops_visitors_at_the_other(school: Any, other_process: Any) -> None:
+    visit = await school.visit(zones=["Office"])
+    there = other_process.doors
+    assert await until(lambda: there.access.table.visits)
+    assert (await there.tap(school.office_door.id, there.read_token(visit.token), "token:test")).reason == "ok"
+    incident = await school.declare("shelter")
+    assert await until(lambda: other_process.sites.state(school.site.id).state == "shelter")
+    assert (await there.tap(school.office_door.id, there.read_token(visit.token), "token:test")).reason == "incident"
+    issued = await school.emergency_credential(incident)
+    assert await until(lambda: there.access.table.emergency)
+    assert (await there.tap(school.library_door.id, there.read_token(issued["token"]), "token:test")).reason == "police"
+
+
+async def test_when_a_process_ends_another_takes_its_doors(school: Any, reader: VirtualDoorReader, other_process: Any) -> None:
+    other_process.virtual_doors["test"] = reader.configuration
+    await school.node.door_bridge.stop()
+    await other_process.door_bridge.look()
+    assert await until(lambda: other_process.doors.reader_states[school.library_door.id][0] == "online")
+    reader.tap(school.staff_card[1])
+    assert await until(lambda: reader.unlocked)
+    await other_process.door_bridge.stop()
