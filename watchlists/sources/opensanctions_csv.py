@@ -5,14 +5,13 @@ Cells of several values are CSV in themselves, parted by semicolons.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from typing import Final
 
 from watchlists.records import Address, Entry, Name, NameKind
 from watchlists.sources import dates, people
 from watchlists.sources.base import AIRCRAFT, ENTITY, INDIVIDUAL, VESSEL, Document, Format
-from watchlists.sources.tables import table
+from watchlists.sources.tables import cells_of, table
 
 REQUIRED: Final = ("id", "schema", "name")
 OPTIONAL: Final = (
@@ -70,4 +69,4 @@ def _name(text: str, kind: str, as_: NameKind) -> Name | None:
 def _values(cell: str) -> list[str]:
     if ";" not in cell and '"' not in cell:
         return [cell] if cell else []
-    return [value.strip() for value in next(csv.reader([cell], delimiter=";"), []) if value.strip()]
+    return [value.strip() for value in cells_of(cell, ";") if value.strip()]

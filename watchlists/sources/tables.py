@@ -40,17 +40,22 @@ def fold(column: str) -> str:
     return re.sub(r"[^0-9a-z]+", "_", column.strip().lower()).strip("_")
 
 
-def records(document: Document, delimiter: str | None = None, *, numbered: Iterable[str] | None = None) -> Iterator[tuple[int, list[str]]]:
+def records(
+    document: Document, delimiter: str | None = None, *, rest: Iterable[str] | None = None, taken: int = 0
+) -> Iterator[tuple[int, list[str]]]:
     """Every row that is not blank, as (line it begins on, cells).
+
+    Args:
+        rest: the lines to read, when some (`taken`: the header) were read before; the whole document unless given.
 
     Raises:
         SourceError: a quote is out of place or never closed, or a row spans over `MAX_ROW_LINES` lines.
     """
-    begins, last = 1, 0
+    begins, last = taken + 1, taken
 
     def feed() -> Iterator[str]:
         nonlocal last
-        for line in numbered if numbered is not None else lines(document):
+        for line in rest if rest is not None else lines(document):
             last += 1
             if last - begins >= MAX_ROW_LINES:
                 raise document.fault(f"a row spans over {MAX_ROW_LINES} lines: a quote before it is not closed", line=begins)
@@ -111,7 +116,7 @@ def table(
             delimiter = delimiter or found[1]
             continue
         for candidate in (delimiter,) if delimiter else DELIMITERS:
-            names = [fold(cell) for cell in next(csv.reader([line], delimiter=candidate), [])]
+            names = [fold(cell) for cell in cells_of(line, candidate)]
             if renames:
                 names = [renames.get(name, name) for name in names]
             hits = len(known.intersection(names))
@@ -134,8 +139,7 @@ def table(
             yield line
 
     short: tuple[int, int] | None = None
-    for number, cells in records(document, separator, numbered=watched()):
-        number += consumed
+    for number, cells in records(document, separator, rest=watched(), taken=consumed):
         if short is not None:
             _refuse_width(document, *short, width)
             short = None
@@ -151,6 +155,14 @@ def table(
         if not ended:
             raise document.fault(f"the file ends inside a row of {width} columns: it was cut off", line=short[0])
         _refuse_width(document, *short, width)
+
+
+def cells_of(line: str, delimiter: str) -> list[str]:
+    """One line's cells; parted without regard to quotes where those are out of place."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return line.split(delimiter)
 
 
 def nearest(name: str, among: Iterable[str]) -> str:
@@ -177,9 +189,9 @@ def _check_header(
     if closed:
         for column in header:
             if column and column not in known and not column.startswith("x_"):
-                near = nearest(column, known)
-                words = f"the column {column!r} is none of this format{near or '; name it x_… to carry it along as a remark'}"
-                raise document.fault(words, line=line, column=column)
+                near = nearest(column[:60], known)
+                words = f"the column {column[:60]!r} is none of this format{near or '; name it x_… to carry it along as a remark'}"
+                raise document.fault(words, line=line, column=column[:60])
 
 
 def _refuse_width(document: Document, line: int, found: int, width: int) -> None:

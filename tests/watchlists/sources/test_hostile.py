@@ -310,23 +310,29 @@ def test_any_line_end_will_do_and_lines_are_counted(ends: str, lenient: Callable
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "line", "words"),
     [
-        (HEAD + '1,"Doe,Jo\n', "ends inside a quoted value"),
-        (HEAD + '1,"Doe"x,Jo\n', "a quote is out of place"),
-        (HEAD + "1,Doe,Jo\n2,Ro", "cut off"),
-        (HEAD + '1,"' + "x\n" * 300 + '",Jo\n', "spans over"),
-        (HEAD + "1," + "x" * 200_000 + ",Jo\n", "longer than 131,072"),
-        ("entry_id,family_name,given_name,sex,sex\n", "there twice"),
-        ("\n\n", "no header"),
-        ("1,Doe,Jo\n2,Roe,Al\n", "'entry_id' is missing"),
-        ("x" * (opening.MAX_LINE + 2), "a line is longer"),
+        (HEAD + '1,"Doe,Jo\n', 2, "ends inside a quoted value"),
+        (HEAD + '1,Doe,Jo\n\n2,"Doe"x,Jo\n', 4, "a quote is out of place"),
+        (HEAD + "1,Doe,Jo\n2,Ro", 3, "cut off"),
+        (HEAD + '1,"' + "x\n" * 300 + '",Jo\n', 2, "spans over"),
+        (HEAD + "1," + "x" * 200_000 + ",Jo\n", 2, "longer than 131,072"),
+        ("entry_id,family_name,given_name,sex,sex\n", 1, "there twice"),
+        ("\n\n", 0, "no header"),
+        ("1,Doe,Jo\n2,Roe,Al\n", 1, "'entry_id' is missing"),
+        ("x" * (opening.MAX_LINE + 2), 1, "a line is longer"),
+        ("x" * 200_000 + "\n", 1, "'entry_id' is missing"),
     ],
 )
-def test_a_table_out_of_shape_is_refused(content: str, words: str, lenient: Callable[..., Any]) -> None:
+def test_a_table_out_of_shape_is_refused_with_its_line(content: str, line: int, words: str, lenient: Callable[..., Any]) -> None:
     with pytest.raises(SourceError, match=words) as caught:
         lenient(content, "barred-csv")
-    assert caught.value.file == "list.csv"
+    assert (caught.value.file, caught.value.line) == ("list.csv", line)
+
+
+def test_a_cell_of_several_values_with_stray_quotes_and_line_ends_is_parted_all_the_same(lenient: Callable[..., Any]) -> None:
+    [entry], _ = lenient('id,schema,name,aliases\n1,Person,Al Roe,"Al\r Poe;""Jo Doe;x y"\n', "opensanctions-csv")
+    assert [n.family for n in entry.names][:2] == ["Roe", "Poe"]
 
 
 def test_rows_too_short_or_too_long_are_refused_one_by_one(lenient: Callable[..., Any]) -> None:
