@@ -83,7 +83,7 @@ class Node:
         self.screening = Screening(database, self.registries, keys)
         self.policies = Policies(database, self.bus, self.sites)
         self.credentials = Credentials(database, keys)
-        self.badges = Badges(database, self.bus, keys, self.sites, self.credentials)
+        self.badges = Badges(database, self.bus, keys, self.sites, self.credentials, transport_for)
         self.printing = PrintWorker(database, self.bus, self.sites, self.badges.produce, transport_for)
         self.escorts = Escorts(database, self.accounts)
         self.doors = Doors(database, self.bus, self.sites, keys, self.credentials.identifier, settings.data / "doors")

@@ -86,7 +86,7 @@ async def main() -> None:
     database = await Database.connect(url, origin="another")
     bus, keys = EventBus(database), KeyRing.load(Path(key_file))
     sites = Sites(database, bus)
-    badges = Badges(database, bus, keys, sites, Credentials(database, keys), Drawing(workers=1))
+    badges = Badges(database, bus, keys, sites, Credentials(database, keys), transport_for, Drawing(workers=1))
     badges.content_of = content
     worker = PrintWorker(database, bus, sites, badges.produce, transport_for, policy=QUICK, failover_after=None)
     worker._store = Store(database)

@@ -16,6 +16,7 @@ from tests.front_office import QUICK, FrontOffice, scanned, until
 from visitor.badges.jobs import PgJobStore
 from visitor.badges.models import BadgeRow, NoBadge, ReasonMissing, fallbacks, printer_of, refusal_to_print
 from visitor.errors import Forbidden, NotFound
+from visitor.hardware import transport_for
 from visitor.ids import new_id
 from visitor.keys import token_bytes
 from visitor.security import Grant, Principal
@@ -55,7 +56,7 @@ async def test_numbers_run_through_a_schools_day_and_no_two_processes_give_the_s
     from visitor.badges.service import Badges
 
     node = office.node
-    other = Badges(node.db, node.bus, node.keys, node.sites, node.credentials)  # another process's, on the same rows
+    other = Badges(node.db, node.bus, node.keys, node.sites, node.credentials, transport_for)  # another process's, on the same rows
     first = await office.visit()
     assert first.badge is not None and first.badge.number == 1
     mine = node.badges
@@ -317,6 +318,21 @@ async def test_a_drawing_process_that_dies_costs_a_moment_and_no_badge(office: F
         second = await office.visit()
         await until(lambda: _state(office, second, "printed"))
     assert office.desk.count == 2
+
+
+async def test_a_test_badge_says_what_became_of_it(office: FrontOffice) -> None:
+    name = "printer Front desk"
+    printer = office.printers[0].id
+    assert await office.node.badges.print_test(printer) == (True, name, "printed a test badge and said so")
+    assert scanned(office.desk.printed[0]) == ["TEST ONLY: THIS CODE OPENS NOTHING"]
+    office.desk.paper = Paper.OUT
+    assert await office.node.badges.print_test(printer) == (False, name, "paper out")
+    await office.desk.stop()
+    assert await office.node.badges.print_test(printer) == (False, name, "refuses the connection")
+    async with office.node.db.transaction() as tx:
+        await office.node.sites.set_printer_address(tx, printer, "lpt1:")
+    ok, _, words = await office.node.badges.print_test(printer)
+    assert not ok and "must begin with tcp://" in words
 
 
 # ── the store of jobs ────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import date, datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from visitor.errors import BadInput, Conflict, NotFound
 from visitor.sites.models import PrinterRow, Station
 
 BadgeStatus = Literal["issued", "printed", "void"]
+TEST_CODE: Final = "TEST ONLY: THIS CODE OPENS NOTHING"
 JobState = Literal["queued", "sending", "printed", "failed", "doubtful", "cancelled"]
 
 
@@ -152,6 +153,15 @@ def badge_of(row: BadgeRow, content: BadgeContent, *, school: str, zone: ZoneInf
         host=content.host, zones=content.zones, escort=content.escort, category=content.category,
         category_label=content.category_label, purpose=content.purpose, number=f"{row.number:03d}", token=token,
         photo=content.photo, language=content.language,
+    )
+
+
+def test_badge(school: str, zone: ZoneInfo, now: datetime) -> Badge:
+    """A badge for nobody: every part of the layout, and a code that opens nothing."""
+    here = now.astimezone(zone)
+    return Badge(
+        name="Test Badge", school=school, date=here.date(), valid_until=here, host="Nobody", zones=("None",), escort=True,
+        purpose="Printer test", number="000", token=TEST_CODE,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from printers import Condition, Job, Paper, PrinterError, PrinterState, State
+from printers import Condition, Interrupted, Job, Paper, PrinterError, PrinterState, State
 from visitor import audit, db, metrics
 from visitor.badges import store
 from visitor.badges.drawing import Drawing
@@ -26,12 +26,14 @@ from visitor.badges.models import (
     PrinterInfo,
     PrintJob,
     ReasonMissing,
+    TransportFor,
     UnknownJob,
     UnknownVisit,
     badge_of,
     fallbacks,
     printer_of,
     refusal_to_print,
+    test_badge,
 )
 from visitor.credentials.service import Credentials
 from visitor.errors import NotFound
@@ -50,12 +52,14 @@ class Badges:
     """`content_of` is set by the wiring: what a visit's badge says, asked when it is drawn."""
 
     def __init__(
-        self, database: db.Database, bus: EventBus, keys: KeyRing, sites: Sites, credentials: Credentials, drawing: Drawing | None = None
+        self, database: db.Database, bus: EventBus, keys: KeyRing, sites: Sites, credentials: Credentials, transport_for: TransportFor,
+        drawing: Drawing | None = None,
     ) -> None:
         self._db = database
         self._keys = keys
         self._sites = sites
         self._credentials = credentials
+        self._transport_for = transport_for
         self.drawing = drawing or Drawing()
         self._numbers: dict[tuple[UUID, date], int] = {}
         self._troubles: dict[UUID, str] = {}
@@ -264,6 +268,21 @@ class Badges:
             for line in (printer, other):
                 tx.notify("printers", line.site_id, line.id)
         return len(moved)
+
+    async def print_test(self, printer_id: UUID) -> tuple[bool, str, str]:
+        """Print a badge for nobody, past the line: (whether it went well, which printer, what happened in words)."""
+        printer = self._sites.printer(printer_id)
+        what, site = f"printer {printer.name}", self._sites.site(printer.site_id)
+        try:
+            data = await self.drawing.produce(test_badge(site.name, site.zone_info, datetime.now(UTC)), printer.media, printer.profile)
+            receipt = await self._transport_for(printer.address, printer.profile).send(data)
+        except Interrupted as e:
+            return False, what, f"{e.why}; look whether the test badge came out"
+        except (PrinterError, ValueError) as e:
+            return False, what, str(e)
+        if receipt.confirmed:
+            return True, what, "printed a test badge and said so"
+        return True, what, "took a test badge; printers of this kind do not say whether they printed it: look"
 
     def degraded(self) -> str:
         """For /health: which printers do not print, or ""."""
