@@ -70,6 +70,9 @@ class NotReady(NotSent):
         super().__init__(status.words())
         self.status = status
 
+    def __reduce__(self) -> tuple[type[NotReady], tuple[PrinterStatus]]:
+        return type(self), (self.status,)
+
 
 class Interrupted(TransportError):
     """The connection ended, or the printer fell silent, after the job's first byte.
@@ -83,6 +86,9 @@ class Interrupted(TransportError):
         self.why = why
         self.sent = sent
         self.total = total
+
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[str, int, int]]:
+        return type(self), (self.why, self.sent, self.total)
 
 
 class StoreError(PrinterError):
