@@ -19,7 +19,7 @@ import printers
 class Drawing:
     """At most `workers` processes, ended after `idle` seconds without a badge."""
 
-    def __init__(self, workers: int = 2, idle: float = 120.0) -> None:
+    def __init__(self, workers: int = 2, idle: float = 600.0) -> None:
         self._workers = workers
         self._idle = idle
         self._pool: ProcessPoolExecutor | None = None

@@ -50,7 +50,8 @@ class PrintWorker:
         self._sites = sites
         self._produce = produce
         self._transport_for = transport_for
-        self._policy = policy or Policy()
+        # A job added wakes its line by the event bus; the poll is only what stands behind a lost notice.
+        self._policy = policy or Policy(poll=2.0)
         self._failover_after = failover_after
         self._store = PgJobStore(database)
         self._spool: Spool | None = None
