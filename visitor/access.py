@@ -77,6 +77,7 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/doors/{door_id}/taps"): DOORS,
     ("GET", "/api/v1/doors"): EVERY_ROLE,
     ("GET", "/api/v1/door-events"): RESPOND,
+    ("PUT", "/api/v1/doors/{door_id}/reader"): ADMIN,
     # ── hall ─────────────────────────────────────────────────────────────────────────────────────────────────
     ("POST", "/api/v1/badge-checks"): HALL,
     ("POST", "/api/v1/challenges"): HALL,

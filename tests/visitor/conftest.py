@@ -74,6 +74,9 @@ class School:
     async def post(self, path: str, body: Any, role: str) -> Any:
         return await self.client.post(path, json=body, headers={"authorization": f"Bearer {self.tokens[role]}"})
 
+    async def put(self, path: str, body: Any, role: str) -> Any:
+        return await self.client.put(path, json=body, headers={"authorization": f"Bearer {self.tokens[role]}"})
+
     async def get(self, path: str, role: str) -> Any:
         return await self.client.get(path, headers={"authorization": f"Bearer {self.tokens[role]}"})
 

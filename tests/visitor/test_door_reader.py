@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
+import tty
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 import pytest
 
+from readers import DescriptorLine
 from readers.testing import VirtualDoorReader
 from visitor.doors.ownership import Ownership
 from visitor.hardware import door_reader
@@ -150,6 +153,34 @@ async def test_a_door_that_cannot_be_driven_says_why(school: Any) -> None:
         assert found == "lost" and words in sentence
     await wire(school, school.library_door, "")
     assert state(school) == "none"
+
+
+async def test_a_reader_on_a_serial_line_is_driven_once_its_address_and_key_are_set(school: Any) -> None:
+    """A pty stands for the RS-485 adapter: everything above the wire is what a district runs."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    path = f"/api/v1/doors/{school.library_door.id}/reader"
+    address = f"osdp+serial://{os.ttyname(theirs)}?address=5&baud=38400"
+    try:
+        with VirtualDoorReader(key=KEY, address=5, line=DescriptorLine(ours)) as device:
+            for role in ("desk", "respond", "doors"):
+                assert (await school.post(path.replace("reader", "taps"), {}, role=role)).status_code in (400, 403)
+                assert (await school.put(path, {"address": address}, role=role)).status_code == 403
+            for body in ({"address": address, "key": "zz"}, {"address": address, "key": "00"}, {"address": "file:///etc"}, {}):
+                assert (await school.put(path, body, role="admin")).status_code == 400
+            assert (await school.put(path, {"address": address, "key": KEY.hex()}, role="admin")).status_code == 200
+            assert await until(lambda: state(school) == "online", 15)
+            device.tap(school.staff_card[1])
+            assert await until(lambda: device.unlocked)
+            async with school.node.db.connection() as conn:
+                kept = await conn.fetchrow("select reader_key, kid from doors where id = $1", school.library_door.id)
+                told = await conn.fetch("select detail from audit where action = 'door.reader_set'")
+            assert KEY not in kept["reader_key"] and kept["kid"] and [t["detail"] for t in told] == [{"key_changed": True}]
+            assert (await school.put(path, {"address": ""}, role="admin")).status_code == 200
+            assert await until(lambda: state(school) == "none")
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_a_readers_address_is_read_whole_or_refused() -> None:

@@ -328,6 +328,47 @@ async def test_a_full_disk_is_said_and_leaves_no_half_line(tmp_path: Path, monke
     assert read_back(tmp_path) == [before, after]
 
 
+_FULL = """
+import asyncio, resource, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+from visitor.doors.journal import Journal, JournalFull
+from visitor.doors.models import DoorEvent
+from visitor.ids import new_id
+
+async def main():
+    journal = Journal(Path(sys.argv[1]))
+    journal.open()
+
+    async def one():
+        event = DoorEvent(new_id(), UUID(int=1), UUID(int=2), datetime.now(UTC), "granted", "ok", "visit", None, None, None, "reader")
+        await journal.append(event)
+        print(event.id)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
+    try:
+        while True:
+            await one()
+    except JournalFull:
+        print("full", journal.trouble)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    await one()
+
+asyncio.run(main())
+"""
+
+
+def test_where_the_kernel_takes_half_a_line_only_the_half_is_taken_back(tmp_path: Path) -> None:
+    """A real short write, as the last block of a disk gives it."""
+    root = Path(__file__).resolve().parents[2]
+    ran = subprocess.run([sys.executable, "-c", _FULL, str(tmp_path)], capture_output=True, cwd=root, text=True, check=True)
+    said = ran.stdout.split("\n")
+    acknowledged = [line for line in said if line and not line.startswith("full")]
+    assert any(line.startswith("full") and len(line) > 6 for line in said) and len(acknowledged) > 5
+    assert [str(e.id) for e in read_back(tmp_path)] == acknowledged
+
+
 _CRASH = """
 import asyncio, sys
 from datetime import UTC, datetime

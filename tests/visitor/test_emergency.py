@@ -200,3 +200,18 @@ async def test_a_failure_while_declaring_leaves_nothing_half_written(school: Any
     async with school.node.db.connection() as conn:
         assert await conn.fetchval("select count(*) from incidents") == 0
         assert await conn.fetchval("select count(*) from site_states") == 0
+
+
+async def test_an_incident_holds_although_the_database_goes_away_right_after_it_was_declared(
+    school: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit = await school.visit()
+    sites, doors = school.node.sites, school.node.doors
+
+    async def away() -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(sites, "load", away)
+    await school.declare("lockdown")
+    assert sites.state(school.site.id).state == "lockdown"
+    assert (await doors.tap(school.office_door.id, doors.read_token(visit.token), "reader")).reason == "incident"

@@ -35,7 +35,7 @@ from readers import (
 from visitor import audit, db, metrics
 from visitor.doors.models import NotOurs, Read
 from visitor.doors.ownership import Ownership
-from visitor.doors.service import READER, Doors, LockFailed
+from visitor.doors.service import READER, Doors, LockFailed, key_place
 from visitor.errors import VisitorError
 from visitor.events import EventBus
 from visitor.keys import BADGE_PREFIX, KeyProblem, KeyRing
@@ -143,7 +143,7 @@ class Bridge:
         try:
             key = None
             if door.reader_key is not None and door.kid is not None:
-                key = self._keys.open(door.reader_key, door.kid, f"doors.reader_key:{door.id}")
+                key = self._keys.open(door.reader_key, door.kid, key_place(door.id))
             reader = self._device(door.reader, name, key)
             _check_device(reader)
         except (ValueError, KeyProblem) as e:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import get, post
+from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
@@ -69,4 +69,25 @@ async def list_events(
     return {"events": [msgspec.to_builtins(event) for event in await doors.events(principal, site, door, limit)]}
 
 
-HANDLERS: list[Any] = [tap, list_doors, list_events]
+class ReaderInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`address` as in `osdp+serial:///dev/serial/by-id/…?address=0`, empty for a door without a reader of ours; `key` is the
+    reader's Secure Channel base key in 32 hexadecimal digits, left out to keep the one there is."""
+
+    address: str
+    key: str | None = None
+
+
+@put("/api/v1/doors/{door_id:uuid}/reader", tags=["doors"])
+async def set_reader(
+    door_id: FromPath[UUID], data: JSONBody[ReaderInput], principal: NamedDependency[Principal], doors: NamedDependency[Doors]
+) -> dict[str, Any]:
+    """Say where a door's reader hangs. It is driven from then on; GET /api/v1/doors tells whether it answers."""
+    try:
+        key = None if data.key is None else bytes.fromhex(data.key)
+    except ValueError:
+        raise BadInput("The Secure Channel key must be 32 hexadecimal digits.") from None
+    await doors.set_reader(principal, door_id, data.address.strip(), key)
+    return {"door": {"id": door_id, "address": data.address.strip()}}
+
+
+HANDLERS: list[Any] = [tap, list_doors, list_events, set_reader]

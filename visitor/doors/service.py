@@ -22,7 +22,7 @@ from uuid import UUID
 import asyncpg
 
 from readers import CardError, decode_wiegand
-from visitor import db, metrics
+from visitor import audit, db, metrics
 from visitor.doors import store
 from visitor.doors.access import Access
 from visitor.doors.decision import decide
@@ -43,7 +43,7 @@ from visitor.doors.models import (
     TokenRead,
     Verdict,
 )
-from visitor.errors import VisitorError
+from visitor.errors import BadInput, VisitorError
 from visitor.events import EventBus
 from visitor.ids import new_id
 from visitor.keys import KeyRing, TokenInvalid, token_bytes
@@ -326,11 +326,34 @@ class Doors:
         async with self._db.connection() as conn:
             return await store.recent_events(conn, site_id, door_id, min(max(limit, 1), 500))
 
+    async def set_reader(self, principal: Principal, door_id: UUID, address: str, key: bytes | None) -> None:
+        """Say where a door's reader hangs and which Secure Channel key was put into it; None keeps the key there is.
+
+        The key is sealed by the key ring and never shown again. Raises NotFound, Forbidden, BadInput.
+        """
+        door = self._sites.door(door_id)
+        principal.require(door.site_id, "admin")
+        if address and not address.startswith(("osdp+serial:///dev/", "osdp+tcp://", "osdp+virtual://")):
+            raise BadInput("The reader's address must begin with osdp+serial:///dev/ or osdp+tcp://, or be empty for none.")
+        if len(address) > 300 or not address.isprintable():
+            raise BadInput("The reader's address is too long.")
+        if key is not None and len(key) != 16:
+            raise BadInput("The Secure Channel key must be 16 bytes: 32 hexadecimal digits.")
+        sealed, kid = (door.reader_key, door.kid) if key is None else (self._keys.seal(key, key_place(door.id)), self._keys.kid)
+        async with self._db.transaction() as tx:
+            await self._sites.set_reader(tx, door.id, address, sealed, kid)
+            await audit.record(tx, door.site_id, principal.actor, "door.reader_set", door.id, key_changed=key is not None)
+
     def require_door(self, principal: Principal, door_id: UUID) -> Door:
         """The door, if the caller may bring taps to it. Raises NotFound, Forbidden."""
         door = self._sites.door(door_id)
         principal.require(door.site_id, "doors")
         return door
+
+
+def key_place(door_id: UUID) -> str:
+    """What a reader's sealed key is bound to, so that it opens for its own door only."""
+    return f"doors.reader_key:{door_id}"
 
 
 def public(verdict: Verdict) -> dict[str, Any]:

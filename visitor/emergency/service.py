@@ -65,7 +65,7 @@ class Emergency:
                     tx.conn, site_id=site_id, id=new_id(), state=state, exercise=exercise, note=note,
                     source=source or source_of(principal, site_id), declared_by=principal.actor, declared_at=datetime.now(UTC),
                 )
-                await self._sites.set_state(tx, site_id, state, exercise=exercise, incident_id=incident.id)
+                now = await self._sites.set_state(tx, site_id, state, exercise=exercise, incident_id=incident.id)
                 await audit.record(
                     tx, site_id, principal.actor, "incident.declared", incident.id, state=state, exercise=exercise,
                     source=incident.source, frozen=len(incident.snapshot),
@@ -75,6 +75,7 @@ class Emergency:
             async with self._db.connection() as conn:
                 current = await store.open_at(conn, site_id)
             raise AlreadyDeclared(e.detail, **({"incident_id": str(current.id), "state": current.state} if current else {})) from None
+        self._sites.committed(now)
         metrics.INCIDENTS.labels("exercise" if exercise else "real").inc()
         return incident
 
@@ -85,11 +86,12 @@ class Emergency:
             if incident.state == state:
                 return incident
             changed = await store.change_state(tx.conn, incident, state)
-            await self._sites.set_state(tx, incident.site_id, state, exercise=incident.exercise, incident_id=incident.id)
+            now = await self._sites.set_state(tx, incident.site_id, state, exercise=incident.exercise, incident_id=incident.id)
             await audit.record(
                 tx, incident.site_id, principal.actor, "incident.changed", incident.id, before=incident.state, state=state
             )
             tx.notify("incidents", incident.site_id, incident.id)
+        self._sites.committed(now)
         return changed
 
     async def resolve(self, principal: Principal, incident_id: UUID, outcome: Outcome = "resolved") -> Incident:
@@ -98,11 +100,12 @@ class Emergency:
             incident = await self._open(tx, principal, incident_id, "desk", "respond", "admin")
             resolved = await store.resolve(tx.conn, incident, datetime.now(UTC), principal.actor, outcome)
             ended = await self._credentials.end_for_incident(tx, incident.site_id, incident.id, actor=principal.actor)
-            await self._sites.set_state(tx, incident.site_id, "normal", exercise=False, incident_id=None)
+            now = await self._sites.set_state(tx, incident.site_id, "normal", exercise=False, incident_id=None)
             await audit.record(
                 tx, incident.site_id, principal.actor, "incident.resolved", incident.id, outcome=outcome, credentials_ended=ended
             )
             tx.notify("incidents", incident.site_id, incident.id)
+        self._sites.committed(now)
         return resolved
 
     async def incidents(self, principal: Principal, site_id: UUID, limit: int = 50) -> list[Incident]:

@@ -48,3 +48,6 @@ select id from sites where kind = 'hub' and retired_at is null order by id limit
 -- name: lock_district!
 -- "HUB!" as a number: held to the end of the transaction.
 select pg_advisory_xact_lock(1213547041);
+
+-- name: set_reader!
+update doors set reader = :reader, reader_key = :reader_key, kid = :kid where id = :id;

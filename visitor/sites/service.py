@@ -5,6 +5,7 @@ Read whole at start and again at every `sites`, `site_state` or `sync` event: hu
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
@@ -31,17 +32,20 @@ class Sites:
         self._stations: dict[UUID, Station] = {}
         self._printers: dict[UUID, PrinterRow] = {}
         self._states: dict[UUID, SiteState] = {}
+        self._loading = asyncio.Lock()
         bus.on(self._on_event)
 
     async def load(self) -> None:
-        async with self._db.connection() as conn:
-            sites, zones, doors, stations, printers, states = await store.everything(conn)
-        self._sites = {s.id: s for s in sites}
-        self._zones = {z.id: z for z in zones}
-        self._doors = {d.id: d for d in doors}
-        self._stations = {s.id: s for s in stations}
-        self._printers = {p.id: p for p in printers}
-        self._states = {s.site_id: s for s in states}
+        # One at a time: a reading begun before an incident must not overwrite one begun after it.
+        async with self._loading:
+            async with self._db.connection() as conn:
+                sites, zones, doors, stations, printers, states = await store.everything(conn)
+            self._sites = {s.id: s for s in sites}
+            self._zones = {z.id: z for z in zones}
+            self._doors = {d.id: d for d in doors}
+            self._stations = {s.id: s for s in stations}
+            self._printers = {p.id: p for p in printers}
+            self._states = {s.site_id: s for s in states}
 
     async def _on_event(self, event: db.Event) -> None:
         if event.topic in ("sites", "site_state", "sync"):
@@ -102,10 +106,22 @@ class Sites:
         """The hub's own site, which rows about the whole district belong to; made where it is first needed."""
         return await store.district(tx.conn, new_id())
 
-    async def set_state(self, tx: db.Tx, site_id: UUID, state: State, *, exercise: bool, incident_id: UUID | None) -> None:
+    async def set_state(self, tx: db.Tx, site_id: UUID, state: State, *, exercise: bool, incident_id: UUID | None) -> SiteState:
         """Set the site's state in the transaction that declares or resolves an incident; doors follow at its commit."""
-        await store.set_state(tx.conn, site_id, state, exercise=exercise, incident_id=incident_id, since=datetime.now(UTC))
+        new = SiteState(site_id, state, exercise, incident_id, datetime.now(UTC))
+        await store.set_state(tx.conn, site_id, state, exercise=exercise, incident_id=incident_id, since=new.since)
         tx.notify("site_state", site_id, site_id)
+        return new
+
+    def committed(self, state: SiteState) -> None:
+        """A state that is known to be committed holds here even if the database went away before it could be read back."""
+        if state.since > self.state(state.site_id).since:
+            self._states[state.site_id] = state
+
+    async def set_reader(self, tx: db.Tx, door_id: UUID, reader: str, reader_key: bytes | None, kid: str | None) -> None:
+        """Where a door's reader hangs, and its Secure Channel key as the key ring sealed it."""
+        await store.set_reader(tx.conn, door_id, reader, reader_key, kid)
+        tx.notify("sites", self.door(door_id).site_id, door_id)
 
     async def add(self, tx: db.Tx, row: Site | Zone | Door | Station | PrinterRow) -> None:
         await store.add(tx.conn, row)

@@ -54,3 +54,7 @@ async def district(conn: db.Connection, new: UUID) -> UUID:
         await _q.add_site(conn, id=new, kind="hub", name="District", address="", time_zone="UTC", facts={})
         found = new
     return found
+
+
+async def set_reader(conn: db.Connection, door_id: UUID, reader: str, reader_key: bytes | None, kid: str | None) -> None:
+    await _q.set_reader(conn, id=door_id, reader=reader, reader_key=reader_key, kid=kid)
