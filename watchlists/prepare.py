@@ -75,8 +75,16 @@ ABOUT_YEARS = 2  # what "1970~" may mean, each way
 def parse_birth_date(text: str) -> tuple[int, Partial | None]:
     """An EDTF level 0 birth date as (bucket, partial).
 
-    Raises ValueError for any other shape and for a day the calendar does not have.
+    Raises ValueError for any other shape, for a day the calendar does not have and for a year still to come.
     """
+    bucket, partial = _parse(text)
+    first = partial.first if partial else bucket // 372 + s.FIRST_YEAR
+    if first > datetime.datetime.now(datetime.UTC).year:
+        raise ValueError("lies in the future")
+    return bucket, partial
+
+
+def _parse(text: str) -> tuple[int, Partial | None]:
     if found := _EXACT.fullmatch(text.rstrip("~")):
         y, m, d = (int(part) for part in found.groups())
         datetime.date(y, m, d)

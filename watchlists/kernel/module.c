@@ -3,6 +3,7 @@
 #include <Python.h>
 #include <datetime.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "build.h"
 
@@ -96,7 +97,9 @@ static int fields_of(PyObject *maker, PyObject *owner, Fields *out, u64 *ids, in
 
 static int two_digits(const u8 *p) { return p[0] >= '0' && p[0] <= '9' && p[1] >= '0' && p[1] <= '9' ? (p[0] - '0') * 10 + p[1] - '0' : -1; }
 
-/* YYYY-MM-DD in the range of buckets and in the calendar; -1 for anything else, which Python then looks at. */
+static int this_year; /* when the module was loaded */
+
+/* YYYY-MM-DD in the range of buckets, in the calendar and not after this year; -1 for anything else, which Python then looks at. */
 static int exact_day(PyObject *text) {
   static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   if (!PyUnicode_Check(text) || !PyUnicode_IS_ASCII(text) || PyUnicode_GET_LENGTH(text) != 10) return -1;
@@ -105,7 +108,7 @@ static int exact_day(PyObject *text) {
   if (c < 0 || y < 0 || p[4] != '-' || p[7] != '-' || m < 1 || m > 12 || d < 1) return -1;
   y += c * 100;
   int leap = m == 2 && (y % 4 == 0 && (y % 100 != 0 || y % 400 == 0));
-  return d > days[m - 1] + leap ? -1 : day_bucket(y, m, d);
+  return d > days[m - 1] + leap || y > this_year ? -1 : day_bucket(y, m, d);
 }
 
 typedef struct { u32 bucket, partial; } BirthDate;
@@ -738,6 +741,9 @@ PyMODINIT_FUNC PyInit__kernel(void) {
       {&n_middle, "middle"}, {&n_suffix, "suffix"}, {&n_kind, "kind"}, {&n_name, "name"}, {&n_birth_date, "birth_date"}, {&n_truncated, "truncated"}};
   for (size_t i = 0; i < sizeof interned / sizeof *interned; i++)
     if (!(*interned[i].at = PyUnicode_InternFromString(interned[i].text))) return NULL;
+  time_t now = time(NULL);
+  struct tm *utc = gmtime(&now);
+  this_year = utc ? utc->tm_year + 1900 : 0; /* 0: Python looks at every date */
   if (PyType_Ready(&ImageType) < 0) return NULL;
   PyObject *module = PyModule_Create(&definition);
   if (!module || PyModule_AddIntConstant(module, "SMALLEST", (long)sizeof(Header)) || PyModule_AddIntConstant(module, "VERSION", INDEX_VERSION)) {
