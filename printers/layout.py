@@ -27,7 +27,8 @@ def render(badge: Badge, media: Media) -> Image.Image:
     photo = None
     if badge.photo is not None:
         try:
-            photo = open_photo(badge.photo, about=media.dots(50))
+            # What the layouts below give a photo at most, as a part of the paper's width.
+            photo = open_photo(badge.photo, about=round(media.width * (0.53 if media.wide else 0.63)))
         except PhotoError:
             photo = None
     code = Code(badge.token, media.dpi) if badge.token else None

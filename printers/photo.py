@@ -23,7 +23,7 @@ _DOT_GAIN = 0.8
 def open_photo(data: bytes, *, about: int) -> Image.Image:
     """Decode a photo, upright, in gray ("L"), on white where it is transparent, its first frame if it is animated.
 
-    `about` is the longer side in dots that will be printed: a JPEG is decoded no larger than needed for it.
+    `about` is the longer side in dots that will be printed: a JPEG is decoded no smaller than that, and not much larger.
     Raises `PhotoError` for what is no picture, is truncated, or unfolds to more than `MAX_PIXELS`.
     """
     if len(data) > MAX_BYTES:
@@ -39,7 +39,7 @@ def open_photo(data: bytes, *, about: int) -> Image.Image:
                 if min(width, height) < 8:
                     raise PhotoError(f"the photo is only {width}x{height} pixels")
                 # Must come before load(): a JPEG is then decoded at 1/2, 1/4 or 1/8, which is most of the time saved.
-                picture.draft("L", (about * 2, about * 2))
+                picture.draft("L", (about, about))
                 picture.load()
                 return _gray(picture)
     except PhotoError:

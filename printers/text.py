@@ -139,13 +139,23 @@ def reach(text: str, font: Font, rtl: bool = False) -> tuple[int, int]:
     return math.ceil(above * font.size), math.ceil(below * font.size)
 
 
+@lru_cache(maxsize=2048)
+def _glyph(file: str, char: str, size: int) -> tuple[Image.Image, int, int]:
+    """A character's ink and where it stands from the pen: the words of every badge are the same and drawn but once."""
+    face = _face(file, size)
+    left, top, right, bottom = (round(edge) for edge in face.getbbox(char, anchor="ls"))
+    ink = Image.new("L", (max(1, right - left), max(1, bottom - top)), 0)
+    ImageDraw.Draw(ink).text((-left, -top), char, font=face, fill=255, anchor="ls")
+    return ink, left, top
+
+
 def draw(canvas: Image.Image, x: int, baseline: int, text: str, font: Font, *, rtl: bool = False, fill: int = 0) -> None:
     """Draw one line from `x` on `baseline`."""
-    pen = ImageDraw.Draw(canvas)
     at = float(x)
     for char, file in _letters(text, font.bold, rtl):
         if not char.isspace():
-            pen.text((round(at), baseline), char, font=_face(file, font.size), fill=fill, anchor="ls")
+            ink, left, top = _glyph(file, char, font.size)
+            canvas.paste(fill, (round(at) + left, baseline + top), ink)
         at += _advance(file, char) * font.size
 
 
