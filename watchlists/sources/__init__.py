@@ -20,6 +20,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from watchlists.errors import SourceError
 from watchlists.records import Entry, Subject
 from watchlists.sources import (
@@ -175,8 +177,14 @@ def _counted(form: Source[Document], document: Document) -> Iterator[Entry]:
         if entry.id in seen:
             document.refuse(f"the id {entry.id!r} was used before in this list", line=report.line)
             continue
-        if words := people.unscreenable(entry.names):
-            document.refuse(words, line=report.line)
+        if any(map(people.too_long, entry.names)):
+            kept = tuple(name for name in entry.names if not people.too_long(name))
+            document.drop(f"a name of over {people.MAX_NAME} characters is dropped", line=report.line)
+            if kept:
+                kept = (msgspec.structs.replace(kept[0], kind="primary"), *kept[1:])
+            entry = msgspec.structs.replace(entry, names=kept)
+        if not people.comparable(entry.names):
+            document.refuse("the entry has no name in a script that can be compared", line=report.line)
             continue
         seen.add(entry.id)
         report.entries += 1

@@ -156,17 +156,17 @@ def height_cm(text: str, unit: HeightUnit = "auto") -> int | None:
     return round(centimeters)
 
 
-def unscreenable(names: tuple[Name, ...]) -> str:
-    """Why an entry of these names could not be screened for, in words; empty when it can.
+def too_long(name: Name) -> bool:
+    """Whether a part of the name is longer than any name: a broken row, or an attempt to fill the memory."""
+    return any(len(part) > MAX_NAME for part in (name.family, name.given, name.middle, name.suffix))
+
+
+def comparable(names: tuple[Name, ...]) -> bool:
+    """Whether any of the names can be compared at all.
 
     An index refuses to be built over an entry that no comparison could ever find, so such a row is to be refused alone, with its line.
     """
-    parts = [part for name in names for part in (name.family, name.given, name.middle)]
-    if any(len(part) > MAX_NAME for part in parts):
-        return f"a part of the name is longer than {MAX_NAME} characters"
-    if not any(fold(part) for part in parts):
-        return "the name is in no script that can be compared"
-    return ""
+    return any(fold(part) for name in names for part in (name.family, name.given, name.middle))
 
 
 def script_letters(text: str) -> bool:

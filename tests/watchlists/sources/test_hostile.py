@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -44,7 +45,7 @@ SAMPLES = {
     "entries-jsonl": '{"id": "1", "names": [{"family": "A"}], "birth_dates": ["1970~"]}\n',
     **{name: header + "I-1,Doe,Jo,1970-01-01,M,5'11,BRO\n" for name, header in HEADERS.items()},
 }
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HOSTILE_NAMES = (
     "", " ", "\x07", "🙂", "𒀀𒀁", "\u202eevil", "x" * 10_000, "a\u0300" * 500, "ﷺ", "’", "O'", "-", "null", "=cmd()", "\ud7ff", "１２",
 )  # fmt: skip
@@ -114,6 +115,7 @@ def test_a_file_cut_off_anywhere_is_refused_or_shorter_never_wrong(format: str) 
     assert refused > len(content) / 3
 
 
+datelike = st.text(alphabet="0123456789-/~ .TZ:JanFebDecicrto", max_size=28)
 cell_characters = st.characters(exclude_categories=("Cs",), exclude_characters='"\0\x1a\r\n')
 cells = st.text(alphabet=cell_characters, max_size=20) | st.sampled_from(HOSTILE_NAMES)
 
@@ -142,6 +144,64 @@ def test_no_problem_repeats_what_a_cell_says(rows: list[tuple[str, ...]]) -> Non
     assert not any(secret in str(problem) or secret in repr(problem) for problem in report.problems)
 
 
+TAGS = [
+    "DATAID", "FIRST_NAME", "SECOND_NAME", "THIRD_NAME", "NAME_ORIGINAL_SCRIPT", "GENDER", "ALIAS_NAME", "QUALITY", "TYPE_OF_DATE",
+    "DATE", "YEAR", "FROM_YEAR", "TO_YEAR", "NOTE",
+]  # fmt: skip
+xml_text = st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"), max_size=16)
+known_words = ["a) x b) y; z (ق)", "born", "((", ")", "Low", "BETWEEN", "APPROXIMATELY", "Nov. 1973", "Male", "1"]
+snippets = xml_text | datelike | st.sampled_from(known_words)
+
+
+@SLOW
+@given(fields=st.lists(st.tuples(st.sampled_from(TAGS), snippets), max_size=10), wrap=st.sampled_from(["", "_ALIAS", "_DATE_OF_BIRTH"]))
+def test_any_text_in_a_un_entry_gives_an_entry_or_a_problem(fields: list[tuple[str, str]], wrap: str) -> None:
+    inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in fields)
+    wrapped = f"<INDIVIDUAL{wrap}>{inner}</INDIVIDUAL{wrap}>" if wrap else ""
+    person = f"<INDIVIDUAL><DATAID>7</DATAID><FIRST_NAME>Ann</FIRST_NAME>{inner}{wrapped}</INDIVIDUAL>"
+    entries, report = read_any(f"<CONSOLIDATED_LIST><INDIVIDUALS>{person}</INDIVIDUALS><ENTITIES/></CONSOLIDATED_LIST>".encode(), "un-xml")
+    check(entries, report)
+    assert len(entries) + report.refused == 1
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@SLOW
+@given(
+    changes=st.dictionaries(
+        st.sampled_from(["id", "name", "aliases", "gender", "dob", "locations", "offenderUri", "imageUri", "absconder", "jurisdictionId"]),
+        json_values,
+        max_size=4,
+    )
+)
+def test_any_value_in_an_offender_gives_an_entry_or_a_problem(changes: dict[str, Any]) -> None:
+    offender = {"id": "1", "name": {"firstName": "Ann", "lastName": "Lee"}, "dob": "1970-01-01", "gender": "F", **changes}
+    entries, report = read_any(json.dumps({"offenders": [offender]}).encode(), "nsopw-json")
+    check(entries, report)
+    assert len(entries) + report.refused == 1
+
+
+remark = st.sampled_from(["DOB ", "alt. DOB ", "a.k.a. '", "'; f.k.a. '", "Gender ", "Passport ", "National ID No. ", "POB ", ""])
+
+
+@SLOW
+@given(parts=st.lists(st.tuples(remark, datelike | cells), max_size=6))
+def test_any_remarks_give_an_entry_and_keep_no_document_number(parts: list[tuple[str, str]]) -> None:
+    text = "; ".join(label + value.replace('"', "") for label, value in parts) + "; Passport A1234567 (Iran)"
+    row = f'36,"DOE, John",individual,"X"{",-0- " * 7},"{text}"\n'
+    entries, report = read_any(row.encode("utf-8"), "ofac-csv")
+    check(entries, report)
+    assert len(entries) == 1
+    if "'" not in text:
+        assert "a1234567" in entries[0].id_hashes
+        assert "A1234567" not in entries[0].fields.get("remarks", "")
+
+
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_hostile_names_are_refused_or_kept_clean(name: str) -> None:
     quoted = name.replace('"', '""')
@@ -154,7 +214,6 @@ def test_hostile_names_are_refused_or_kept_clean(name: str) -> None:
 
 EDTF = re.compile(r"\d{4}(-\d\d(-\d\d)?)?~?(/\d{4}(-\d\d(-\d\d)?)?~?)?")
 PARSERS: list[Callable[[str], str]] = [dates.from_iso, dates.from_us, dates.from_us_any, dates.from_day_first, dates.from_words]
-datelike = st.text(alphabet="0123456789-/~ .TZ:JanFebDecicrto", max_size=28)
 
 
 @pytest.mark.parametrize("parse", PARSERS)
@@ -239,6 +298,15 @@ def test_heights_are_read_as_they_are_written(text: str, unit: people.HeightUnit
 def test_what_is_no_height_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a height"):
         people.height_cm(text, "auto")
+
+
+def test_an_alias_without_end_is_dropped_and_its_entry_kept(lenient: Callable[..., Any]) -> None:
+    text = json.dumps({"id": "1", "names": [{"family": "x" * 600}, {"family": "Doe", "kind": "alias"}]}) + "\n"
+    [entry], report = lenient(text, "entries-jsonl")
+    assert entry.names == (Name("Doe"),)
+    assert [(p.refused, p.line) for p in report.problems] == [(False, 1)]
+    _, report = lenient(json.dumps({"id": "1", "names": [{"family": "x" * 600}]}) + "\n", "entries-jsonl")
+    assert [p.refused for p in report.problems] == [False, True]
 
 
 HEAD = "entry_id,family_name,given_name\n"
@@ -417,7 +485,7 @@ def test_problems_past_the_thousandth_are_counted_only(lenient: Callable[..., An
     assert report.refused == 3000 and len(report.problems) == 1000
 
 
-letters = st.text(alphabet=st.characters(categories=("L",), max_codepoint=0x4FF), min_size=1, max_size=8)
+letters = st.text(alphabet=st.characters(categories=("Lu", "Ll"), max_codepoint=0x4FF), min_size=1, max_size=8)
 kinds = st.sampled_from(["primary", "alias", "weak"])
 some_names = st.builds(Name, letters, letters | st.just(""), letters | st.just(""), st.sampled_from(["", "Jr"]), kinds)
 some_entries = st.builds(
