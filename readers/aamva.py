@@ -30,8 +30,6 @@ _FIELD_OF = {
     "DAH": "street2", "DAI": "city", "DAJ": "region", "DAK": "postal_code", "DAU": "height_cm", "DAY": "eye_color",
     "DCG": "country", "DCF": "document_discriminator", "DDE": "truncated", "DDF": "truncated", "DDG": "truncated",
 }  # fmt: skip
-# What we take facts from, and so must look like it should.
-_CHECKED = tuple(_FIELD_OF)
 _TEXT = ("DCS", "DAB", "DAC", "DCT", "DAD", "DAA", "DAG", "DAH", "DAI", "DAQ", "DCU")
 
 
@@ -129,12 +127,11 @@ def _check(payload: Payload) -> None:
     for key in MANDATORY.get(payload.version, ()):
         if key not in elements and not _stands_in(key, elements):
             warnings.append(DocumentWarning("element_missing", _FIELD_OF.get(key, key)))
-    for key in _CHECKED:
-        value = elements.get(key)
-        if value is not None:
-            value = value.strip()
-            if value and not VALUES[key].fullmatch(value):
-                warnings.append(DocumentWarning("element_malformed", _FIELD_OF[key]))
+    # Elements we take no fact from are looked at as well: a damaged name may have turned one element into another.
+    for key, scanned in elements.items():
+        text = scanned.strip()
+        if text and key in VALUES and not VALUES[key].fullmatch(text) and text.upper() not in PLACEHOLDERS:
+            warnings.append(DocumentWarning("element_malformed", _FIELD_OF.get(key, key)))
     if elements.get("DAQ", "").strip().upper() in PLACEHOLDERS:
         warnings.append(DocumentWarning("element_malformed", "number"))
     suffix = elements.get("DCU", "").strip()

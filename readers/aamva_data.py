@@ -14,10 +14,13 @@ __all__ = [
     "GIVEN_NAMES_IN_ONE",
     "ISSUERS",
     "KNOWN",
+    "KNOWN_IN_1",
+    "KNOWN_SINCE_2",
     "LATEST_VERSION",
     "MANDATORY",
     "PLACEHOLDERS",
     "SUFFIX",
+    "UNUSUAL",
     "VALUES",
 ]
 
@@ -85,13 +88,26 @@ VALUES: dict[str, re.Pattern[str]] = {
         ("DCG", r"(?:USA|CAN|MEX|US|CA)?"),
         ("DCL", r"[A-Z]{0,3}"),
         ("DCM DCN", r"[A-Z0-9 ]{0,5}"),
-        ("DDA", r"[FMNO]?"),
+        ("DDA", r"[A-Z]?"),
         ("DDD DDK DDL", r"[01NY]?"),
         ("DDE DDF DDG", r"[NTU]?"),
     )
     for key in keys.split()
 }
 KNOWN = frozenset(VALUES)
+
+# Which of them belong to version 1 (2000) and to those since 2003, and which hardly any card carries.
+KNOWN_IN_1 = frozenset(key for key in VALUES if key[:2] in ("DA", "DB"))
+UNUSUAL = frozenset(
+    {
+        "DAE", "DAF", "DAL", "DAM", "DAN", "DAO", "DAP", "DAV", "DAX", "DBE", "DBI", "DBJ", "DBK", "DBL", "DBM", "DBN", "DBO", "DBP",
+        "DBQ", "DBR", "DBS", "DCI", "DCM", "DCN", "DCO", "DCP", "DCQ", "DCR",
+    }
+)  # fmt: skip
+KNOWN_SINCE_2 = KNOWN - {
+    "DAA", "DAE", "DAF", "DAL", "DAM", "DAN", "DAO", "DAP", "DAR", "DAS", "DAT", "DBE", "DBF", "DBH", "DBI", "DBJ", "DBK", "DBL", "DBM",
+    "DBO", "DBP", "DBQ", "DBR",
+}  # fmt: skip
 
 # Every card of these versions must carry these (annex D, "mandatory data elements").
 _SINCE_2000 = ("DBA", "DBB", "DBC", "DAG", "DAI", "DAJ", "DAK", "DAQ")

@@ -12,14 +12,14 @@ import re
 
 import msgspec
 
-from .aamva_data import KNOWN, LATEST_VERSION, VALUES
+from .aamva_data import KNOWN, KNOWN_IN_1, KNOWN_SINCE_2, LATEST_VERSION, MANDATORY, UNUSUAL, VALUES
 from .document import DocumentWarning
 from .errors import DocumentError
 
 __all__ = ["HEADER", "Payload", "split_payload"]
 
 # "ANSI " since 2003, "AAMVA" in 2000-era files, "AMVA" where a scanner lost the first letter.
-HEADER = re.compile(r"(?:ANSI|AAMVA|AMVA) ?(\d{6})(\d{2})(\d{2})(\d{2})?(?=[A-Z])")
+HEADER = re.compile(r"(?:ANSI|AAMVA|AMVA) ?(\d{6})(\d{2})(\d{2})?(\d{2})?(?!\d)")
 # The same without its file type, for a header whose letters were damaged: it needs a designator to be believed.
 _BARE_HEADER = re.compile(r"(\d{6})(\d{2})(\d{2})(\d{2})?(?=(?:DL|ID|EN)\d{8})")
 _DESIGNATOR = re.compile(r"(DL|ID|EN|Z[A-Z0-9])(\d{4})(\d{4})")
@@ -64,7 +64,7 @@ def split_payload(text: str) -> Payload:
             raise DocumentError("not_aamva", "This barcode has no driver license header. Scan the PDF417 code on the back of the card.")
         warnings.append(DocumentWarning("offset_mended", "header"))
     version, rest_at = int(header[2]), header.end()
-    entries = int(header[4] or header[3])
+    entries = int(header[4] or header[3] or 0)
     if version < 1 or version > LATEST_VERSION:
         warnings.append(DocumentWarning("version_unknown"))
 
@@ -95,9 +95,9 @@ def split_payload(text: str) -> Payload:
     lines = pattern.split(body)
     if len(lines) < 5 and len(body) > 60:
         warnings.append(DocumentWarning("separators_lost"))
-        lines = _cut_without_separators(body, [name for name, _, _ in designators if name[0] == "Z"])
-    if prefix.endswith("M"):
-        lines = _drop_typed_returns(lines, [name for name, _, _ in designators if name[0] == "Z"])
+        lines = _cut_without_separators(body, [name for name, _, _ in designators if name[0] == "Z"], version)
+    if mended and (prefix.endswith("M") or "MZ" in body):
+        lines = _drop_typed_returns(lines, [name for name, _, _ in designators if name[0] == "Z"], last=prefix.endswith("M"))
     _collect(lines, payload)
     if not payload.elements:
         raise DocumentError("no_fields", "The barcode's header was read but none of its fields. Scan it again.")
@@ -124,10 +124,14 @@ def _collect(lines: list[str], payload: Payload) -> None:
     last = ""
     for raw in lines:
         line = raw.lstrip(" \t")
-        if not line.strip():
+        if not line:
             continue
         key = line[:3]
-        if key[:1] == "Z" and len(key) == 3 and key[1:].isalnum():
+        if key in KNOWN and key not in elements:  # nine lines in ten
+            elements[key] = line[3:]
+            last = key
+            continue
+        if key[0] == "Z" and len(key) == 3 and key[1:].isalnum():
             # The first element of a jurisdiction's subfile follows the subfile's type without a separator.
             if line[2:4] == key[:2]:
                 key, line = line[2:5], line[2:]
@@ -147,6 +151,9 @@ def _collect(lines: list[str], payload: Payload) -> None:
                     elements[key] = value
                 payload.warnings.append(DocumentWarning("element_repeated", key))
             last = key
+        elif line[:1] == "Z" and len(line.strip()) == 2:
+            last = line.strip()  # a jurisdiction's subfile with nothing in it
+            jurisdiction.setdefault(last, "")
         elif last[:1] == "Z":
             # Jurisdictions put signatures and base-85 there: any printable character may follow.
             jurisdiction[last] += "\n" + line
@@ -156,7 +163,7 @@ def _collect(lines: list[str], payload: Payload) -> None:
             payload.warnings.append(DocumentWarning("line_joined", last))
 
 
-def _drop_typed_returns(lines: list[str], subfiles: list[str]) -> list[str]:
+def _drop_typed_returns(lines: list[str], subfiles: list[str], *, last: bool) -> list[str]:
     """Undo CR typed as "M" at the end of a subfile (Wisconsin, Indiana, New Hampshire, South Carolina by wedge)."""
     mended: list[str] = []
     for index, line in enumerate(lines):
@@ -165,43 +172,51 @@ def _drop_typed_returns(lines: list[str], subfiles: list[str]) -> list[str]:
             if cut > 0:
                 mended.append(line[:cut])
                 line = line[cut + 1 :]
-        mended.append(_WEDGE_CR.sub("", line) if index == len(lines) - 1 else line)
+        mended.append(_WEDGE_CR.sub("", line) if last and index == len(lines) - 1 else line)
     return mended
 
 
-def _cut_without_separators(body: str, subfiles: list[str]) -> list[str]:
+def _cut_without_separators(body: str, subfiles: list[str], version: int) -> list[str]:
     """Cut a payload whose separators are all gone, by element names and by what each may hold.
 
-    Names can contain element names ("DEBBIE" holds none, "MADACO" holds DAC), so a cut counts only where the value before
-    it and an unused element after it both make sense. Depth-first with a bound: hostile input stops early.
+    Names contain element names ("JORDAN" holds DAN, "MADALYN" DAL), so a cut counts only where the value before it makes
+    sense, never where it would leave out a required element, and of several ways the one with the most usual and the
+    fewest unusual elements wins. The search stops early on hostile input.
     """
     for name in subfiles:
         at = body.find(name + name)
         if at > 0:
-            return [*_cut_without_separators(body[:at], []), body[at + 2 :]]
-    starts = [match.start() for match in re.finditer(r"(?=(D[A-D][A-Z]))", body) if match[1] in KNOWN]
+            return [*_cut_without_separators(body[:at], [], version), body[at + 2 :]]
+    allowed = KNOWN_IN_1 if version == 1 else KNOWN_SINCE_2
+    starts = [match.start() for match in re.finditer(r"(?=(D[A-D][A-Z]))", body) if match[1] in allowed]
     if not starts or starts[0] != 0:
         return [body]
+    required = frozenset(MANDATORY.get(version, ()))
+    last_of = {body[at : at + 3]: at for at in starts}
+    best: tuple[int, list[int]] | None = None
     steps = 0
 
-    def extend(position: int, used: frozenset[str]) -> list[int] | None:
-        nonlocal steps
+    def extend(position: int, cuts: list[int], used: frozenset[str], score: int) -> None:
+        nonlocal best, steps
         key = body[position : position + 3]
-        value_of = VALUES[key]
-        now_used = used | {key}
+        value_of, now_used, now_cuts = VALUES[key], used | {key}, [*cuts, position]
+        score += -1 if key in UNUSUAL else 1
         for nxt in starts:
-            if nxt < position + 3 or body[nxt : nxt + 3] in now_used:
+            if nxt < position + 3:
                 continue
+            inner = body[nxt : nxt + 3]
             steps += 1
             if steps > _MAX_STEPS:
-                return None
-            if value_of.fullmatch(body[position + 3 : nxt].strip()):
-                tail = extend(nxt, now_used)
-                if tail is not None:
-                    return [position, *tail]
-        return [position] if value_of.fullmatch(body[position + 3 :].strip()) else None
+                return
+            if inner not in now_used and value_of.fullmatch(body[position + 3 : nxt].strip()):
+                extend(nxt, now_cuts, now_used, score)
+            if inner in required and inner not in now_used and last_of[inner] == nxt:
+                return  # going on would swallow an element that must be there
+        if value_of.fullmatch(body[position + 3 :].strip()) and (best is None or score > best[0]):
+            best = score, now_cuts
 
-    cuts = extend(0, frozenset())
-    if cuts is None:
+    extend(0, [], frozenset(), 0)
+    if best is None:
         raise DocumentError("separators_lost", "The scanner lost the separators between fields and they cannot be told apart. Scan again.")
+    cuts = best[1]
     return [body[start:end] for start, end in zip(cuts, [*cuts[1:], len(body)], strict=True)]

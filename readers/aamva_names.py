@@ -43,7 +43,7 @@ def read_names(elements: dict[str, str], issuer: str, version: int, warnings: li
         family, given, middle, from_name = _one_field(elements["DAA"], issuer, warnings)
         suffix = suffix or from_name
     else:
-        given, middle = _given(elements, issuer)
+        given, middle = _given(elements, issuer, warnings)
         if family is not None and "," in family:
             head, _, tail = family.partition(",")
             if SUFFIX.fullmatch(tail.strip()) and suffix is None:
@@ -76,7 +76,7 @@ def _words(value: str | None) -> tuple[str, ...]:
     return tuple(piece for piece in map(str.strip, pieces) if piece and piece.upper() not in PLACEHOLDERS)
 
 
-def _given(elements: dict[str, str], issuer: str) -> tuple[str | None, tuple[str, ...]]:
+def _given(elements: dict[str, str], issuer: str, warnings: list[DocumentWarning]) -> tuple[str | None, tuple[str, ...]]:
     middle_field = _part(elements.get("DAD"))
     middle = tuple(middle_field.split(" ")) if middle_field else ()
     if "DAC" in elements:
@@ -89,6 +89,8 @@ def _given(elements: dict[str, str], issuer: str) -> tuple[str | None, tuple[str
     if not words:
         return None, middle
     if middle:
+        # DCT holds every given name: a middle name beside it belongs to no layout.
+        warnings.append(DocumentWarning("name_order_guessed"))
         return " ".join(words), middle
     return words[0], words[1:]
 

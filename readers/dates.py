@@ -44,9 +44,11 @@ class DateReader:
         if match.end() != len(text):
             warnings.append(DocumentWarning("element_malformed", field))
         digits = "".join(group for group in match.groups() if group)
-        year_first = _date(digits[:4], digits[4:6], digits[6:])
-        month_first = _date(digits[4:], digits[:2], digits[2:4])
-        day_first = _date(digits[4:], digits[2:4], digits[:2])
+        if _FIRST_YEAR <= int(digits[:4]) <= _LAST_YEAR:
+            year_first, month_first, day_first = _date(digits[:4], digits[4:6], digits[6:]), None, None
+        else:
+            year_first, year = None, digits[4:]
+            month_first, day_first = _date(year, digits[:2], digits[2:4]), _date(year, digits[2:4], digits[:2])
         if year_first is not None:
             return year_first
         if month_first is not None:

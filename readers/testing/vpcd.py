@@ -179,8 +179,9 @@ def _free_ports(count: int) -> list[int]:
 def isolated_pcscd(readers: int = 1) -> Iterator[PcscStation]:
     """A pcscd of one's own with ``readers`` virtual readers, for as long as the block runs.
 
-    This process's PC/SC calls go to it, and from the first one on to no other. Raises ReaderUnavailableError ``no_pcscd`` saying what is missing
-    (pcscd, vsmartcard-vpcd, or the right to make a namespace): tests skip with that sentence.
+    This process's PC/SC calls go to it, and from the first one on to no other. Raises ReaderUnavailableError
+    ``no_pcscd`` saying what is missing (pcscd, vsmartcard-vpcd, or the right to make a namespace): tests skip with that
+    sentence.
     """
     if shutil.which("pcscd") is None or not _DRIVER.exists():
         raise ReaderUnavailableError("no_pcscd", "pcscd and vsmartcard-vpcd are not installed: apt-get install pcscd vsmartcard-vpcd.")
