@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -69,6 +70,11 @@ async def count(lists: Listings, table: str) -> int:
     async with lists.node.db.connection() as conn:
         found: int = await conn.fetchval(f"select count(*) from {table}")
         return found
+
+
+def _made(lists: Listings) -> list[Path]:
+    """Every file that imports left in the data folder."""
+    return [f for f in (lists.node.settings.data / "index").rglob("*") if f.is_file() and f.name != "lock"]
 
 
 # ── the rules ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,7 +166,7 @@ async def test_over_http_a_file_becomes_a_list_and_is_told_of(lists: Listings) -
     one = next(w for w in shown if w["name"] == "state-offenders")
     assert one["revision"] == 1 and one["entries"] == 3 and one["age_hours"] < 1 and not one["stale"] and one["ready"]
     assert {w["name"] for w in shown} == {"state-offenders", "barred", "custody"}
-    assert list((lists.node.settings.data / "uploads").iterdir()) == []
+    assert [f.suffix for f in _made(lists)] == [".wli"]
 
 
 async def test_lists_are_for_an_administrator_of_every_school(lists: Listings) -> None:
@@ -198,7 +204,7 @@ async def test_what_cannot_be_read_leaves_the_last_good_list_in_force(
         assert problem["file"] == "sent.txt" and {"line", "column"} <= set(problem) and problem["detail"].startswith("sent.txt")
         assert str(lists.node.settings.data) not in answer.text
     assert lists.node.registries.revisions() == {"offenders": 1} and isinstance(await lists.screen(known_as(MARLOW)), PossibleMatch)
-    assert [f.suffix for f in (lists.node.settings.data / "index").iterdir()] == [".wli"]
+    assert [f.suffix for f in _made(lists)] == [".wli"]
 
 
 async def test_an_unreadable_line_is_named(lists: Listings) -> None:
@@ -242,8 +248,6 @@ async def test_odd_entries_survive_the_way_through_the_database(lists: Listings)
     without_nul = msgspec.structs.replace(odd, names=(odd.names[0], Name("ab", "\\.", kind="weak")))
     assert await lists.node.registries.entry("offenders", odd.id) == without_nul
     before = dict(lists.node.registries.matcher.revisions)
-    for file in (lists.node.settings.data / "index").iterdir():
-        file.unlink()
     async with second_process(lists, lists.folder / "second") as other:
         await until(lambda: not other.registries.trouble())
         assert dict(other.registries.matcher.revisions) == before, "an index made again from the rows is the same index"
@@ -307,7 +311,7 @@ async def test_a_death_between_staging_and_commit_leaves_the_old_revision(lists:
         await lists.load((*ENTRIES, msgspec.structs.replace(OSKARI, id="F-4")))
     monkeypatch.undo()
     assert await count(lists, "watchlist_revisions") == 1 and await count(lists, "watchlist_entries") == 3
-    assert len(list((lists.node.settings.data / "index").iterdir())) == 1
+    assert len(_made(lists)) == 1
     assert isinstance(await lists.screen(STRANGER), Clear)
     assert (await lists.load()).revision == 2
 
@@ -315,11 +319,17 @@ async def test_a_death_between_staging_and_commit_leaves_the_old_revision(lists:
 async def test_a_killed_service_starts_with_the_revision_in_force_and_no_leftovers(lists: Listings, tmp_path: Path) -> None:
     await lists.load()
     index = lists.node.settings.data / "index"
-    for left in (f"{new_id()}.part-rows", f"{new_id()}.part-index", f"{new_id()}.wli", ".x.wli.7.part"):
-        (index / left).write_bytes(b"half")
+    dead = index / "work-99999999-aa"
+    dead.mkdir()
+    for left in (dead / "lock", dead / "x.rows", dead / "x.upload", index / f"{new_id()}.wli"):
+        left.write_bytes(b"half")
+    os.utime(left, (0, 0))
     async with second_process(lists, lists.node.settings.data) as other:
         assert other.registries.revisions() == {"offenders": 1} and not other.registries.trouble()
-        assert len(list(index.iterdir())) == 1
+        assert not dead.exists() and not left.exists() and len(_made(lists)) == 1
+        living = [folder for folder in index.glob("work-*") if (folder / "lock").exists()]
+        assert len(living) == 2, "the folder of a process that lives is left alone"
+    assert len(list(index.glob("work-*"))) == 1
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "flipped", "not an index"])
@@ -327,7 +337,7 @@ async def test_a_damaged_index_is_made_again_and_nobody_is_cleared_meanwhile(
     lists: Listings, damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await lists.load()
-    (file,) = (lists.node.settings.data / "index").iterdir()
+    (file,) = _made(lists)
     data = bytearray(file.read_bytes())
     if damage == "cut":
         data = data[: len(data) // 2]
@@ -357,6 +367,30 @@ def _subject(facts: Any) -> Any:
 # ── several processes ────────────────────────────────────────────────────────────────────────────────────────
 
 
+async def test_a_first_import_that_fails_leaves_no_list_for_which_all_are_held(lists: Listings) -> None:
+    await lists.load()
+    file = lists.folder / "broken.jsonl"
+    file.write_bytes(b'{"id"')
+    with pytest.raises(ListUnreadable):
+        await lists.node.registries.import_list("system", "sanctions", "entries-jsonl", file)
+    assert await count(lists, "watchlists") == 1 and isinstance(await lists.screen(STRANGER), Clear)
+
+
+async def test_a_preview_tells_and_changes_nothing(lists: Listings) -> None:
+    admin = await lists.client("admin")
+    many = list(entries(40))
+    await lists.load(many)
+    body = b"".join(msgspec.json.encode(e) + b"\n" for e in many[:10])
+    for name, expected in (("offenders", (2, 0, 30)), ("others", (1, 10, 0))):
+        path = f"/api/v1/watchlists/{name}/imports/preview"
+        answer = await admin.post(path, files={"file": ("l", body)}, data={"format": "entries-jsonl"})
+        assert answer.status_code == 200, answer.text
+        shown = answer.json()["preview"]
+        assert (shown["revision"], shown["added"], shown["removed"]) == expected and bool(shown["shrinks"]) is (name == "offenders")
+    assert await count(lists, "watchlists") == 1 and lists.node.registries.revisions() == {"offenders": 1}
+    assert [f.suffix for f in _made(lists)] == [".wli"]
+
+
 async def test_another_process_follows_an_import(lists: Listings) -> None:
     await lists.load()
     async with second_process(lists, lists.folder / "second") as other:
@@ -364,6 +398,28 @@ async def test_another_process_follows_an_import(lists: Listings) -> None:
         await lists.load((*ENTRIES, Entry("F-4", (Name("ABERNATHY", "RUTH"),), ("1977-03-09",), "F")))
         await until(lambda: other.registries.revisions() == {"offenders": 2})
         assert isinstance(await other.screening.screen(_subject(STRANGER)), PossibleMatch)
+        await until(lambda: other.registries.matcher.revisions == lists.node.registries.matcher.revisions)
+        assert len(list((lists.folder / "second" / "index").glob("*.wli"))) == 2, "patched at once, then made whole"
+        await lists.load((ENTRIES[0], Entry("F-4", (Name("TAVERNIER", "OTTO"),), ("1977-03-09",), "F")))
+        await until(lambda: other.registries.revisions() == {"offenders": 3})
+        assert isinstance(await other.screening.screen(_subject(STRANGER)), Clear), "changed"
+        assert isinstance(await other.screening.screen(_subject(known_as(OSKARI))), Clear), "withdrawn"
+        assert isinstance(await other.screening.screen(_subject(known_as(MARLOW))), PossibleMatch), "left alone"
+
+
+async def test_a_large_change_is_built_aside_and_holds_until_then(lists: Listings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from visitor.registries import following
+
+    monkeypatch.setattr(following, "_PATCH_AT_MOST", 2)
+    await lists.load()
+    async with second_process(lists, lists.folder / "second") as other:
+        await until(lambda: not other.registries.trouble())
+        await lists.load((*ENTRIES, *entries(3)))
+        await until(lambda: other.registries.trouble())
+        held = await other.screening.screen(_subject(STRANGER))
+        assert isinstance(held, Unavailable) and held.reason == "list-behind"
+        await until(lambda: not other.registries.trouble())
+        assert isinstance(await other.screening.screen(_subject(STRANGER)), Clear) and other.registries.revisions() == {"offenders": 2}
 
 
 async def test_a_process_that_missed_the_notice_clears_nobody_by_the_old_list(

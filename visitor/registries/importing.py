@@ -51,6 +51,8 @@ class Asked(msgspec.Struct, frozen=True):
     format: str
     path: Path
     file_name: str
+    title: str
+    category: str
     allow_shrink: bool = False
     mapping: str = ""
 
@@ -67,7 +69,7 @@ class Importing:
         if asked.format not in FORMATS:
             raise UnknownFormat(f"There is no format called that. There are {', '.join(FORMATS)}.")
         revision_id = new_id()
-        rows, part = self._files.part(revision_id, "rows"), self._files.part(revision_id, "index")
+        rows, part = self._files.part("rows"), self._files.part("index")
         async with self._db.connection() as lock:
             if not await store.try_import(lock, asked.name):
                 raise ImportRunning("This list is being imported at this moment. Wait for that import to end.")
@@ -86,7 +88,7 @@ class Importing:
         if asked.format not in FORMATS:
             raise UnknownFormat(f"There is no format called that. There are {', '.join(FORMATS)}.")
         revision_id = new_id()
-        rows, part = self._files.part(revision_id, "rows"), self._files.part(revision_id, "index")
+        rows, part = self._files.part("rows"), self._files.part("index")
         try:
             staged = await self._stage(asked, rows, part)
             async with self._db.transaction() as tx:
@@ -131,6 +133,12 @@ class Importing:
         in_place = self._files.path(revision_id)
         try:
             async with self._db.transaction() as tx:
+                # A list is made with its first revision: a first import that failed must not leave a required list without one,
+                # for which every visitor would be held.
+                await store.add_list(
+                    tx.conn, id=new_id(), name=asked.name, title=asked.title, category=asked.category, required=True, max_age_hours=None,
+                    amber_bits=None, red_bits=None,
+                )
                 found = await store.list_for_update(tx.conn, asked.name)
                 if found is None or found[1]:
                     raise UnknownList("This list is no longer kept.")

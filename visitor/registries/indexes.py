@@ -1,16 +1,23 @@
 """Index files of this node, and the process aside that makes them.
 
-`data/index/<revision id>.wli` (0600 in 0700: an index holds names) is the index of one revision. It is a cache of what
-PostgreSQL holds: a missing or damaged one is made again. A file is put in place before its revision is committed, so that
-the exchange needs only an mmap; one whose revision never came to be is swept away at the next start.
+    data/index/<revision id>.wli       the index of one revision
+    data/index/work-…/                 what a running process is making; its lock is held as long as the process lives
+
+All of it is private (0600 in 0700: an index holds names). Index files are a cache of what PostgreSQL holds: a missing or
+damaged one is made again. A file is put in place before its revision is committed, so that the exchange needs only an
+mmap; one whose revision never came to be, and what a killed process was making, are swept away at the next start.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
+import secrets
+import shutil
 import sys
+import time
 from pathlib import Path
 from uuid import UUID
 
@@ -22,35 +29,56 @@ from visitor.registries.models import ImportFailed, Staged
 from watchlists import Index
 
 _TIMEOUT_SECONDS = 3600.0
+_SETTLED_SECONDS = 3600.0  # a file younger than this may belong to a revision that another process is about to commit
 _ROOT = Path(visitor.__file__).parent.parent
 
 
 class IndexFiles:
     def __init__(self, data: Path) -> None:
         self.folder = data / "index"
-        self.uploads = data / "uploads"
+        self.work = self.folder / f"work-{os.getpid()}-{secrets.token_hex(4)}"
+        self._lock: int | None = None
 
     def prepare(self) -> None:
-        """Make the folders, and clear away what an import that was cut off left behind."""
-        for folder in (self.folder, self.uploads):
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
-        for left in (*self.folder.glob("*.part*"), *self.folder.glob(".*.part"), *self.uploads.iterdir()):
-            left.unlink(missing_ok=True)
+        """Make this process's own folder, and clear away those of processes that are gone (a command may run beside the service)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        for left in self.folder.glob("work-*"):
+            with contextlib.suppress(OSError):
+                fd = os.open(left / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(left)
+                finally:
+                    os.close(fd)
+        # Locked before it has its name, so that nobody finds it unlocked.
+        fresh = self.folder / f".{self.work.name}"
+        fresh.mkdir(mode=0o700)
+        self._lock = os.open(fresh / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        fresh.rename(self.work)
+
+    def close(self) -> None:
+        """Take the work folder away."""
+        if self._lock is not None:
+            shutil.rmtree(self.work, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = None
 
     def sweep(self, keep: set[UUID]) -> None:
         """Delete index files of revisions that are not in force. What is mapped stays readable until it is let go."""
         names = {f"{one}.wli" for one in keep}
         for file in self.folder.glob("*.wli"):
-            if file.name not in names:
-                file.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                if file.name not in names and time.time() - file.stat().st_mtime > _SETTLED_SECONDS:
+                    file.unlink()
 
     def path(self, revision_id: UUID) -> Path:
         return self.folder / f"{revision_id}.wli"
 
-    def part(self, revision_id: UUID, what: str) -> Path:
-        """A file on its way: `<revision id>.part-<what>`."""
-        return self.folder / f"{revision_id}.part-{what}"
+    def part(self, what: str) -> Path:
+        """A new name for something on its way."""
+        return self.work / f"{secrets.token_hex(8)}.{what}"
 
     async def open(self, revision_id: UUID) -> Index:
         """Map a saved index. Raises watchlists.IndexFileError."""

@@ -80,6 +80,14 @@ insert into watchlist_revisions
 values
   (:id, :watchlist_id, :revision, :format, :checksum, :entries, :names, :birth_dates, :added, :removed, :changed, :refused, :now, :actor);
 
+-- name: changes
+-- Entries that began or ended between two revisions; one row more than asked for means that there are too many.
+select entry_id, valid_from <= :until and (valid_to is null or valid_to > :until) as stands, entry
+from watchlist_entries
+where watchlist_id = :watchlist_id
+  and ((valid_from > :since and valid_from <= :until) or (valid_to > :since and valid_to <= :until))
+limit :most;
+
 -- name: entry^
 -- As of a revision, or the last there was.
 select e.entry from watchlist_entries e join watchlists w on w.id = e.watchlist_id

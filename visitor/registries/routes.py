@@ -22,7 +22,6 @@ from visitor.errors import Forbidden
 from visitor.registries.models import EntryProblem, SharedRow, Table
 from visitor.registries.service import Registries
 from visitor.security import Principal
-from visitor.settings import Settings
 from watchlists import Address, Entry, Name
 
 
@@ -105,12 +104,11 @@ async def import_list(
     data: Annotated[ImportForm, Body(media_type=RequestEncodingType.MULTI_PART)],
     principal: NamedDependency[Principal],
     registries: NamedDependency[Registries],
-    settings: NamedDependency[Settings],
 ) -> dict[str, Any]:
     """Import a file as the list's next revision, in force when the answer comes. A list of a new name is made."""
     if principal.sites("admin") is not None:
         raise Forbidden("Lists hold for the whole district: ask an administrator of every school.")
-    kept = await asyncio.to_thread(_keep, data.file.file, settings.data / "uploads")
+    kept = await asyncio.to_thread(_keep, data.file.file, registries.new_file())
     try:
         result = await registries.import_list(
             principal.actor, name, data.format, kept, allow_shrink=data.allow_shrink, file_name=_file_name(data.file.filename),
@@ -127,12 +125,11 @@ async def preview_import(
     data: Annotated[ImportForm, Body(media_type=RequestEncodingType.MULTI_PART)],
     principal: NamedDependency[Principal],
     registries: NamedDependency[Registries],
-    settings: NamedDependency[Settings],
 ) -> dict[str, Any]:
     """What importing this file would change; nothing is changed. `shrinks` says why it needs `allow_shrink`, or is ""."""
     if principal.sites("admin") is not None:
         raise Forbidden("Lists hold for the whole district: ask an administrator of every school.")
-    kept = await asyncio.to_thread(_keep, data.file.file, settings.data / "uploads")
+    kept = await asyncio.to_thread(_keep, data.file.file, registries.new_file())
     try:
         result, shrinks = await registries.preview(
             name, data.format, kept, file_name=_file_name(data.file.filename), mapping=data.mapping
@@ -201,9 +198,8 @@ async def _rows(principal: Principal, registries: Registries, table: Table, site
     return [_shown(r) for r in rows if principal.may(r.site_id, "desk", "admin") and site in (None, r.site_id)]
 
 
-def _keep(source: Any, folder: Path) -> Path:
+def _keep(source: Any, target: Path) -> Path:
     """Copy an upload to a private file, chunk by chunk; its size was bounded when it came in."""
-    target = folder / f"{os.urandom(8).hex()}.upload"
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(fd, "wb") as out:
         source.seek(0)

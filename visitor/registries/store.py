@@ -99,6 +99,21 @@ async def copy_entries(conn: db.Connection, watchlist_id: UUID, revision: int, f
     )
 
 
+async def changes(
+    conn: db.Connection, watchlist_id: UUID, since: int, until: int, most: int
+) -> tuple[list[Entry], list[str]] | None:
+    """What a later revision added or changed, and the ids it no longer has; None when that is more than `most` rows."""
+    standing: dict[str, Entry] = {}
+    touched: set[str] = set()
+    count = 0
+    async for row in _q.changes(conn, watchlist_id=watchlist_id, since=since, until=until, most=most + 1):
+        count += 1
+        touched.add(row["entry_id"])
+        if row["stands"]:
+            standing[row["entry_id"]] = msgspec.convert(row["entry"], Entry)
+    return None if count > most else (list(standing.values()), sorted(touched - standing.keys()))
+
+
 async def entry(conn: db.Connection, name: str, entry_id: str, revision: int | None) -> Entry | None:
     row = await _q.entry(conn, name=name, entry_id=entry_id, revision=revision)
     return None if row is None else msgspec.convert(row["entry"], Entry)

@@ -1,0 +1,172 @@
+"""What is in service here, and how it follows the database: open what is saved, patch what changed little, build the rest.
+
+The matcher is always exchanged *before* the revision that names it. A screening therefore carries at worst too old a number
+for what it searched, and is repeated; never too new a one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from datetime import UTC, date, datetime
+from typing import Final
+
+import msgspec
+
+from visitor import db, metrics
+from visitor.errors import VisitorError
+from visitor.registries import store
+from visitor.registries.build import Job
+from visitor.registries.indexes import IndexFiles
+from visitor.registries.models import SHARED, ImportFailed, ListRow
+from visitor.registries.shared import SharedLists
+from visitor.settings import Screening
+from watchlists import IndexFileError, Matcher
+
+log = logging.getLogger(__name__)
+_PATCH_AT_MOST: Final = 5_000  # changed entries; about half a second to make searchable, where a large index takes minutes
+
+
+class State(msgspec.Struct, frozen=True):
+    """What is in service, exchanged whole. `searched`: imported list → revision in the matcher; `shared`: rows and endings."""
+
+    lists: tuple[ListRow, ...] = ()
+    searched: dict[str, int] = {}
+    shared: dict[str, int] = {}
+
+    def revisions(self) -> dict[str, int]:
+        """By list, as `store.in_force` counts them."""
+        found = dict(self.searched)
+        for name, count in self.shared.items():
+            if count:
+                found[name] = found.get(name, 0) + count
+        return found
+
+
+class Following:
+    def __init__(self, database: db.Database, files: IndexFiles, settings: Screening) -> None:
+        self._db = database
+        self._files = files
+        self._settings = settings
+        self.matcher = Matcher({})
+        self.shared = SharedLists(self.matcher, settings)
+        self.state = State()
+        self.problems: dict[str, str] = {}
+        self.behind = False  # somebody saw a newer revision in the database than is searched here
+        self._changing = asyncio.Lock()
+        self._seen: dict[str, tuple[int, date]] = {}
+        self._patched: set[str] = set()
+        self._builds: dict[str, asyncio.Task[None]] = {}
+
+    async def stop(self) -> None:
+        for task in list(self._builds.values()):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def catch_up(self) -> None:
+        """Look now rather than at the next notice, for as long as a screening may take."""
+        with contextlib.suppress(TimeoutError, VisitorError):
+            await asyncio.wait_for(self.refresh(), self._settings.timeout_seconds)
+
+    async def refresh(self) -> None:
+        """Bring the matcher to what is in force."""
+        async with self._changing:
+            self.behind = False
+            try:
+                await self._refresh()
+            except BaseException:
+                self.behind = True
+                raise
+
+    async def _refresh(self) -> None:
+        today = datetime.now(UTC).date()
+        async with self._db.connection() as conn:
+            # Counted before the rows are read: a row that comes between is searched under too old a number, never missed.
+            heads = await store.in_force(conn)
+            lists = await store.lists(conn)
+            imported = {one.name: one for one in lists}
+            counts = {name: heads.get(name, 0) - (imported[name].revision if name in imported else 0) for name in SHARED}
+            moved = [name for name in SHARED if (counts[name], today) != self._seen.get(name)]
+            rows = {name: await store.shared(conn, SHARED[name]) for name in moved}
+        searched = {name: revision for name, revision in self.state.searched.items() if name in imported}
+        opened = False
+        for one in lists:
+            if one.revision and (searched.get(one.name) != one.revision or one.name in self._patched):
+                if await self._open(one):
+                    opened = True
+                elif searched.get(one.name) == one.revision or not await self._patch(one, searched.get(one.name)):
+                    continue
+                searched[one.name] = one.revision
+        if rows:
+            await asyncio.to_thread(self.shared.exchange, rows, today)
+            self._seen.update({name: (counts[name], today) for name in rows})
+        self.state = State(tuple(lists), searched, counts)
+        for name in set(self.matcher.lists) - set(searched) - self.shared.names():
+            self.matcher.drop(name)
+        self._measure()
+        if opened:
+            await asyncio.to_thread(self._files.sweep, {one.revision_id for one in lists if one.revision_id is not None})
+
+    async def _open(self, one: ListRow) -> bool:
+        """Put a saved index in service; without a sound one begin to build it."""
+        assert one.revision_id is not None
+        try:
+            index = await self._files.open(one.revision_id)
+        except IndexFileError as e:
+            if one.name not in self._builds:
+                log.info("building the index of %s revision %d: %s", one.name, one.revision, e.reason)
+                self._builds[one.name] = asyncio.create_task(self._build(one), name=f"index {one.name}")
+            return False
+        self.matcher.swap(index, one.name, one.thresholds(self._settings.amber_bits, self._settings.red_bits))
+        self._patched.discard(one.name)
+        self.problems.pop(one.name, None)
+        return True
+
+    async def _patch(self, one: ListRow, revision: int | None) -> bool:
+        """Bring the index of an earlier revision up to this one, where little changed; another process made the import."""
+        if revision is None or revision > one.revision:
+            return False
+        async with self._db.connection() as conn:
+            changes = await store.changes(conn, one.id, revision, one.revision, _PATCH_AT_MOST)
+        if changes is None:
+            return False
+        added, gone = changes
+
+        def apply() -> None:
+            # In this order: until both are done there is rather one entry too many than one too few.
+            self.matcher.add(added, one.name)
+            self.matcher.withdraw(gone, one.name)
+
+        await asyncio.to_thread(apply)
+        self._patched.add(one.name)
+        return True
+
+    async def _build(self, one: ListRow) -> None:
+        """Make the index of a revision from its rows in a process aside, then look again."""
+        assert one.revision_id is not None
+        rows, part = self._files.part("rows"), self._files.part("index")
+        try:
+            async with self._db.connection() as conn:
+                await store.copy_entries(conn, one.id, one.revision, rows)
+            made = await self._files.build(Job("rebuild", str(rows), str(part)))
+            if made.error:
+                raise ImportFailed(made.detail)
+            part.replace(self._files.path(one.revision_id))
+        except Exception as e:  # tried again at the next notice or poll; a message may quote a value, so only the kind is logged
+            log.error("the index of %s revision %d could not be built: %s", one.name, one.revision, type(e).__qualname__)
+            self.problems[one.name] = f"The index of {one.title} could not be built; it is tried again every half minute."
+            return
+        finally:
+            self._builds.pop(one.name, None)
+            rows.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
+        with contextlib.suppress(VisitorError):
+            await self.refresh()
+
+    def _measure(self) -> None:
+        now = datetime.now(UTC)
+        for one in self.state.lists:
+            if one.imported_at is not None:
+                metrics.LIST_AGE.labels(one.name).set((now - one.imported_at).total_seconds())
