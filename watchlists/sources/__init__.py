@@ -55,7 +55,7 @@ from watchlists.sources.base import (
     keyed_hash,
 )
 from watchlists.sources.district import has_ended, in_force
-from watchlists.sources.opening import Readable, opened
+from watchlists.sources.opening import Readable, opened, size_of
 from watchlists.sources.packed import unpacked
 from watchlists.sources.tables import nearest
 
@@ -87,6 +87,7 @@ PersonSource = Source[Subject]
 
 _KEEP_PACKED: Final = frozenset({ofac_csv.FORMAT.name, mapped_csv.FORMAT.name})
 """Formats that may come as a zip of several files and look into it themselves."""
+_TELL_EVERY: Final = 256
 _FOLDERS: Final = frozenset({ofac_csv.FORMAT.name})
 
 
@@ -170,7 +171,10 @@ def _read(source: Readable, form: Source[Document], name: str | None, asked: Doc
 def _counted(form: Source[Document], document: Document) -> Iterator[Entry]:
     report = document.report
     seen: set[str] = set()
-    for entry in form.entries(document):
+    size = size_of(document.stream)
+    for number, entry in enumerate(form.entries(document)):
+        if size and number % _TELL_EVERY == 0:
+            report.fraction = min(1.0, document.stream.tell() / size)
         if has_ended(entry, document.as_of):
             report.set_aside["ended"] += 1
             continue

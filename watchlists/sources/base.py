@@ -75,6 +75,8 @@ class Report:
 
     line: int = 0
     """The line of the row now being read; a count of records where the format has no lines of use."""
+    fraction: float | None = None
+    """How much of the file was read, 0 to 1, for progress bars; None where that is not known."""
     rows: int = 0
     entries: int = 0
     refused: int = 0

@@ -29,6 +29,7 @@ FILE_REFUSED: Final = 3
 SHRANK: Final = 4
 TEMPLATES: Final = Path(__file__).parent / "templates"
 _SHOWN: Final = 20
+_BAR: Final = 30
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -53,6 +54,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     comparing.add_argument("--max-shrink", type=float, default=Limits().share, metavar="SHARE", help="share that may go (0.10)")
     comparing.add_argument("--acknowledge", default="", metavar="TOKEN", help="the token of a refusal you have read and overrule")
     comparing.add_argument("--snapshot", type=Path, metavar="FILE", help="write the new snapshot here, if it is accepted")
+    comparing.add_argument("--changed", type=Path, metavar="FILE", help="write the added and changed entries here, for rescreen")
     comparing.add_argument("--json", action="store_true", help="write the result as JSON")
     comparing.set_defaults(run=_diff)
 
@@ -164,6 +166,11 @@ def _diff(args: argparse.Namespace) -> int:
     if isinstance(verdict, Refused):
         sys.stderr.write(f"{verdict.reason} To accept exactly this change: --acknowledge {verdict.token}\n")
         return SHRANK
+    if args.changed:
+        wanted = {*verdict.diff.added, *verdict.diff.changed}
+        again, _ = read_arguments(args)
+        with _output(args.changed) as stream:
+            entries_jsonl.write((entry for entry in again if entry.id in wanted), stream)
     if args.snapshot:
         after.save(args.snapshot)
     return DONE
@@ -203,10 +210,14 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
 
 
 def _with_progress(entries: Iterator[Entry], report: Report, out: TextIO) -> Iterator[Entry]:
-    """A count on a terminal, redrawn every thousand entries; how many are to come a stream does not know."""
+    """A bar on a terminal, redrawn every thousand entries; without the bar where the file's length says nothing (a folder, a zip)."""
     for number, entry in enumerate(entries, start=1):
         if number % 1000 == 0:
-            out.write(f"\r{number:,} entries, row {report.rows:,}")
+            bar = ""
+            if report.fraction is not None:
+                full = round(report.fraction * _BAR)
+                bar = f"[{'#' * full}{'.' * (_BAR - full)}] {report.fraction:4.0%}  "
+            out.write(f"\r{bar}{number:,} entries")
             out.flush()
         yield entry
-    out.write("\r" + " " * 50 + "\r")
+    out.write("\r" + " " * (_BAR + 32) + "\r")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +78,31 @@ def test_a_shrunken_list_is_refused_until_its_token_is_given(
     assert run("diff", snap, after, "-f", "barred-csv", "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["accepted"] and shown["diff"]["unchanged"] == 50 and shown["diff"]["removed"] == []
+
+
+def test_what_changed_is_written_for_rescreening(run: Run, barred: Callable[[str, int], Path], tmp_path: Path) -> None:
+    before, after, out = barred("a.csv", 10), barred("b.csv", 12), tmp_path / "changed.jsonl"
+    after.write_text(after.read_text().replace("Doe3,", "Dough3,"))
+    assert run("diff", before, after, "-f", "barred-csv", "--changed", out) == 0
+    assert [entry.id for entry in read(out, "entries-jsonl")] == ["B-3", "B-10", "B-11"]
+
+
+def test_a_bar_is_drawn_on_a_terminal_and_nowhere_else(barred: Callable[[str, int], Path]) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    parser = argparse.ArgumentParser()
+    commands.add_reading_options(parser)
+    args = parser.parse_args([str(barred("a.csv", 5000)), "-f", "barred-csv"])
+    shown, file = Terminal(), io.StringIO()
+    for out in (shown, file):
+        entries, report = commands.read_arguments(args, progress=out)
+        assert sum(1 for _ in entries) == 5000
+    drawn = re.findall(r"\r\[(#*)\.*\] +(\d+)%  ([\d,]+) entries", shown.getvalue())
+    assert [count for _, _, count in drawn] == ["1,000", "2,000", "3,000", "4,000", "5,000"]
+    assert int(drawn[0][1]) < int(drawn[-1][1]) <= 100 and report.fraction is not None
+    assert file.getvalue() == ""
 
 
 def test_formats_and_templates_are_listed_and_written(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
