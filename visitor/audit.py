@@ -37,13 +37,14 @@ async def record(tx: db.Tx, site_id: UUID, actor: str, action: str, subject_id: 
 
 
 async def read(
-    database: db.Database, site_id: UUID | None = None, subject_id: UUID | None = None, before: datetime | None = None, limit: int = 100
+    database: db.Database, site_id: UUID | None = None, subject_id: UUID | None = None, before: datetime | None = None, limit: int = 100,
+    *, kind: str | None = None,
 ) -> list[Entry]:
-    """The newest entries first, of one site or subject or of all."""
+    """The newest entries first, of one site or subject or of all; `kind` is the action's first word ("visit", "incident")."""
     async with database.connection() as conn:
         rows = await conn.fetch(
             "select * from audit where ($1::uuid is null or site_id = $1) and ($2::uuid is null or subject_id = $2)"
-            " and ($3::timestamptz is null or at < $3) order by at desc, id desc limit $4",
-            site_id, subject_id, before, limit,
+            " and ($3::timestamptz is null or at < $3) and ($5::text is null or subject_kind = $5) order by at desc, id desc limit $4",
+            site_id, subject_id, before, limit, kind,
         )
     return [msgspec.convert(dict(r), Entry) for r in rows]

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import ServerSentEvent
 
+from visitor.db import Event
 from visitor.errors import Forbidden
 from visitor.events import EventBus
 from visitor.http import live
@@ -38,7 +39,13 @@ async def site_events(
     for role in ("desk", "hall", "respond", "admin"):
         if principal.may(site.id, role):
             topics |= TOPICS["desk"] | TOPICS["respond"] if role == "admin" else TOPICS[role]
-    return live(bus, lambda event: event.topic in topics and (event.site_id == site.id or event.topic in ("watchlists", "policies")))
+
+    def wanted(event: Event) -> bool:
+        if event.topic == "site_state" and principal.may(event.site_id, "respond", "admin"):
+            return True  # who responds to several schools learns of each
+        return event.topic in topics and (event.site_id == site.id or event.topic in ("watchlists", "policies"))
+
+    return live(bus, wanted)
 
 
 @get("/api/v1/stations/{station_id:uuid}/events", tags=["live"])

@@ -53,7 +53,9 @@ def _people(people: tuple[PersonHere, ...], since: datetime | None) -> list[Pers
 
 
 async def _context(faces: Faces, principal: Principal, asked: UUID | None) -> dict[str, Any]:
-    site = faces.school(principal, asked, *_ROLES)
+    alarmed = [s for s in faces.schools(principal, *_ROLES) if faces.sites.state(s.id).state != "normal"]
+    # An officer of every school is first shown the one where something is happening.
+    site = faces.school(principal, asked or (alarmed[0].id if alarmed else None), *_ROLES)
     _, here = await faces.emergency.on_site(principal, site.id)
     incident = await faces.emergency.current(site.id)
     people = _people(here.people, incident.declared_at if incident else None)
@@ -69,7 +71,7 @@ async def _context(faces: Faces, principal: Principal, asked: UUID | None) -> di
         principal, site, *_ROLES, incident=incident, people=people, left=left, waiting=_people(here.waiting, None),
         plan=plan_of(site, faces.sites.zones(site.id), faces.sites.doors(site.id), Counter(p.place for p in people)),
         officers=(mine or officers) if may_issue else [], doors=sorted(doors.values(), key=lambda d: d.name),
-        source=_SOURCES.get(incident.source, "") if incident else "",
+        source=_SOURCES.get(incident.source, "") if incident else "", elsewhere=[s for s in alarmed if s.id != site.id],
     )
 
 

@@ -16,7 +16,7 @@ from visitor.accounts.service import Accounts, LinkUsed, WrongSignIn
 from visitor.errors import BadInput, Conflict, TooManyRequests
 from visitor.security import SESSION_COOKIE, STATION_COOKIE, Principal
 from visitor.settings import Settings
-from visitor.web import decode, desk, hall, kiosk, live, respond
+from visitor.web import admin, decode, desk, hall, kiosk, live, respond
 
 
 class SignInForm(msgspec.Struct):
@@ -118,5 +118,5 @@ async def pair(code: FromPath[str], accounts: NamedDependency[Accounts], setting
 
 HANDLERS: list[Any] = [
     start, sign_in_page, sign_in, sign_out, set_up_page, set_up, pair_page, pair,
-    *live.HANDLERS, *decode.HANDLERS, *kiosk.HANDLERS, *desk.HANDLERS, *hall.HANDLERS, *respond.HANDLERS,
+    *live.HANDLERS, *decode.HANDLERS, *kiosk.HANDLERS, *desk.HANDLERS, *hall.HANDLERS, *respond.HANDLERS, *admin.HANDLERS,
 ]

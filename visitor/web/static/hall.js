@@ -133,7 +133,7 @@ async function report(outcome) {
   const description = [$("#description").value.trim(), reported].filter(Boolean).join(" · ") || "No badge";
   for (const b of $$("[data-outcome]", main)) b.disabled = true;
   try {
-    await post("/api/v1/challenges", { site_id: site, place: place.value || "Place not given", description, outcome });
+    await post("/api/v1/challenges", { site_id: site, place: (place.value && place.selectedOptions[0].text) || "Place not given", description, outcome });
     $("#description").value = "";
     $("[data-sent]").textContent = { "walked-to-office": "They expect you both.", "help-needed": "Help is on its way to you. Keep your distance.", left: "It is on the record.", "lost-sight": "They will look for the person." }[outcome];
     show("sent");
