@@ -59,13 +59,24 @@ async def check(school: Any, token: str, place: str = "", role: str = "hall", si
 
 async def test_the_phone_is_told_everything_it_shows(school: Any) -> None:
     visit = await school.visit(zones=["Office", "Library"], minutes=48.5)
-    answer = await check(school, visit.token, "library")
+    answer = await check(school, visit.token, str(school.zones["Library"].id))
     assert (answer["verdict"], answer["reason"]) == ("here-legitimately", "ok")
     assert answer["minutes_left"] == 48 and answer["message"] == REASONS["ok"]
     shown = answer["visitor"]
     assert shown["name"] == "Aisha Bello" and shown["initials"] == "AB" and shown["host"] == "Pat Lindqvist"
     assert shown["zones"] == ["Office", "Library"] and shown["purpose"] == "meeting" and shown["photo"] is None
     assert answer["escort"] == {"required": False, "name": "", "place": ""}
+
+
+async def test_a_zone_is_held_against_the_visits_zones_and_words_are_only_kept(school: Any) -> None:
+    visit = await school.visit(zones=["Office"])
+    assert (await check(school, visit.token, str(school.zones["Library"].id).upper()))["reason"] == "outside-zone"
+    assert (await check(school, visit.token, str(school.zones["Office"].id)))["reason"] == "ok"
+    assert (await check(school, visit.token, "Library"))["reason"] == "ok"
+    assert (await check(school, visit.token, str(new_id())))["reason"] == "ok"
+    async with school.node.db.connection() as conn:
+        kept = [r["place"] for r in await conn.fetch("select place from badge_checks order by id")]
+    assert kept[:3] == ["Library", "Office", "Library"]
 
 
 async def test_an_escorted_visitor_is_shown_with_the_escorts_name(school: Any) -> None:

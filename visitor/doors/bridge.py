@@ -246,7 +246,7 @@ class Bridge:
 
     async def _tell(self, door_id: UUID, action: str) -> None:
         """Audit a reader's coming and going, and let pages look; without the database the log has to do."""
-        log.warning("%s %s", action, door_id)
+        log.log(logging.INFO if action in ("door.reader_back", "door.tamper_ended") else logging.WARNING, "%s %s", action, door_id)
         with contextlib.suppress(*_DATABASE_TROUBLE):
             async with asyncio.timeout(5), self._db.transaction() as tx:
                 door = self._sites.door(door_id)

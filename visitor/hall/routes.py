@@ -16,7 +16,8 @@ from visitor.security import Principal
 
 
 class CheckInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`token` is whatever text was scanned; `place` a zone's name, where the checker stands, or any words."""
+    """`token` is whatever text was scanned; `place` where the checker stands: a zone's id, which the visit's
+    zones are held against, or any words, which are only kept."""
 
     token: str
     site_id: UUID

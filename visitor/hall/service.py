@@ -36,16 +36,19 @@ class Hall:
     async def check(self, principal: Principal, site_id: UUID, token: str, place: str = "") -> CheckAnswer:
         """Judge a scanned badge where the checker stands, and keep that it was seen there.
 
+        `place` is the id of the zone that the checker stands in, which the visit's zones are held against, or any words.
         Any text may be scanned: what is no badge of this district is answered, not refused. Raises NotFound, Forbidden.
         """
         self._sites.site(site_id)
         principal.require(site_id, "hall", "desk", "respond", "admin")
         place = " ".join(place.split())[:MAX_PLACE]
+        zone = next((z for z in self._sites.zones(site_id) if str(z.id) == place.lower()), None)
+        place = zone.name if zone else place
         now = datetime.now(UTC)
         kind, badge_id = self._read(token)
         async with self._db.transaction() as tx:
             facts = await store.badge(tx.conn, badge_id) if kind == "badge" and badge_id is not None else None
-            verdict, reason = self._judge(kind, facts, site_id, place, now)
+            verdict, reason = self._judge(kind, facts, site_id, zone.id if zone else None, now)
             ours = facts if facts is not None and facts.site_id == site_id else None
             check_id = new_id()
             await store.add_check(
@@ -68,15 +71,13 @@ class Hall:
             return "", None
         return claims.kind, claims.id
 
-    def _judge(self, kind: str, facts: BadgeFacts | None, site_id: UUID, place: str, now: datetime) -> tuple[CheckVerdict, str]:
+    def _judge(self, kind: str, facts: BadgeFacts | None, site_id: UUID, zone: UUID | None, now: datetime) -> tuple[CheckVerdict, str]:
         if kind == "emergency":
             return "not-here", "emergency-credential"
         if facts is None:
             return "not-here", "unknown-badge"
         if facts.site_id != site_id:
             return "not-here", "other-site"
-        named = place.casefold()
-        zone = next((z.id for z in self._sites.zones(site_id) if named and named in (z.name.casefold(), str(z.id))), None)
         return judge(facts, zone, now)
 
     def _with_person(self, answer: CheckAnswer, facts: BadgeFacts, now: datetime) -> CheckAnswer:
