@@ -29,6 +29,7 @@ FILE_REFUSED: Final = 3
 SHRANK: Final = 4
 TEMPLATES: Final = Path(__file__).parent / "templates"
 _SHOWN: Final = 20
+_MANY: Final = {"individual": "individuals", "entity": "entities", "vessel": "vessels"}
 _BAR: Final = 30
 
 
@@ -100,7 +101,7 @@ def read_arguments(args: argparse.Namespace, file: Path | None = None, *, progre
 def describe(report: Report, out: TextIO) -> None:
     """Tell people what a reading came to."""
     out.write(f"{report.rows:,} rows, {report.entries:,} entries")
-    out.writelines(f", {count:,} {kind} left out" for kind, count in sorted(report.set_aside.items()))
+    out.writelines(f", {count:,} {_MANY.get(kind, kind)} left out" for kind, count in sorted(report.set_aside.items()))
     out.write(f"; {report.refused:,} rows refused, {report.dropped_values:,} values dropped\n")
     for problem in report.problems[:_SHOWN]:
         out.write(f"  {'refused' if problem.refused else 'dropped'}  {problem}\n")
