@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from readers import tlv
 from readers.errors import CardError, CardRejectedError
 
+from .piv_data import load_certificate
+
 __all__ = ["Signed", "read_signed"]
 
 _SEQUENCE, _SET, _OID, _OCTETS = 0x30, 0x31, 0x06, 0x04
@@ -96,7 +98,7 @@ def _read(data: bytes) -> Signed:
         if item.tag == 0xA0:
             bag = item.value
             certificates = tuple(
-                x509.load_der_x509_certificate(bag[part.start : part.end]) for part in tlv.parse(bag) if part.tag == _SEQUENCE
+                load_certificate(bag[part.start : part.end]) for part in tlv.parse(bag) if part.tag == _SEQUENCE
             )
     signers = tlv.parse(fields[-1].value)
     if fields[-1].tag != _SET or len(signers) != 1:

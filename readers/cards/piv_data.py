@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from readers import tlv
 from readers.errors import CardError
@@ -122,9 +123,23 @@ def certificate(data: bytes) -> x509.Certificate:
                 der = stream.read(_MAX_CERTIFICATE + 1)
             if len(der) > _MAX_CERTIFICATE:
                 raise _bad("bad_certificate")
-        return x509.load_der_x509_certificate(der)
-    except (ValueError, OSError, EOFError, zlib.error):
+        return load_certificate(der)
+    except (OSError, EOFError, zlib.error):
         raise _bad("bad_certificate") from None
+
+
+def load_certificate(der: bytes) -> x509.Certificate:
+    """A certificate whose every part can be used. Raises CardError ``bad_certificate``.
+
+    The library parses names, key and extensions only when they are asked for: a damaged one would fail far from here.
+    """
+    try:
+        found = x509.load_der_x509_certificate(der)
+        _ = found.public_key(), found.subject, found.issuer, found.not_valid_after_utc, found.not_valid_before_utc
+        _ = list(found.extensions), found.signature_hash_algorithm
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm):
+        raise _bad("bad_certificate") from None
+    return found
 
 
 def card_identifiers(subject: x509.Certificate) -> tuple[bytes | None, bytes | None]:
