@@ -27,6 +27,9 @@ from watchlists.records import Entry
 MAX_BYTES: Final = 1 << 30
 """The largest file read unless the caller says otherwise: 1 GiB, forty times the EU list."""
 
+SHORTEST_ID: Final = 5
+"""Characters of a document number that is worth comparing: passport number 39 is somebody else's license number, too."""
+
 KEPT_PROBLEMS: Final = 1000
 """Problems kept with their place; past that they are only counted, so that a hostile file cannot fill the memory."""
 
@@ -159,9 +162,12 @@ class Document:
         self.report.set_aside[kind] += 1
         return False
 
-    def id_hashes(self, numbers: list[str]) -> tuple[str, ...]:
-        """Hash document numbers with the caller's keyed hash. Without one they are not kept at all."""
-        usable = list(dict.fromkeys(filter(None, map(canonical_id, numbers))))
+    def id_hashes(self, numbers: list[str], shortest: int = SHORTEST_ID) -> tuple[str, ...]:
+        """Hash document numbers with the caller's keyed hash. Without one, and when shorter than `shortest`, they are not kept."""
+        given = [number for number in dict.fromkeys(map(canonical_id, numbers)) if number]
+        usable = [number for number in given if len(number) >= shortest]
+        if len(usable) < len(given):
+            self.report.note(f"document numbers of under {shortest} characters were left out", len(given) - len(usable))
         if not usable:
             return ()
         if self.hash_id is None:

@@ -21,7 +21,7 @@ from watchlists.errors import WatchlistError
 from watchlists.records import Entry
 from watchlists.sources import FORMATS, INDIVIDUAL, KINDS, Report, entries_jsonl, keyed_hash, read
 from watchlists.sources.fetch import Fetched, fetch
-from watchlists.sources.snapshot import Accepted, Diff, Limits, Refused, Snapshot, Tally, check
+from watchlists.sources.snapshot import Accepted, Diff, Limits, Refused, Snapshot, Tally, check, file_sha256
 
 DONE: Final = 0
 WRONG_USE: Final = 2
@@ -139,7 +139,7 @@ def _convert(args: argparse.Namespace) -> int:
     with _output(args.output) as stream:
         entries_jsonl.write(tally.over(entries), stream)
     if args.snapshot:
-        tally.snapshot().save(args.snapshot)
+        tally.snapshot(_checksum(args.file)).save(args.snapshot)
     describe(report, sys.stderr)
     return DONE
 
@@ -151,7 +151,10 @@ def _diff(args: argparse.Namespace) -> int:
         old, _ = read_arguments(args, args.before, progress=sys.stderr)
         before = Snapshot.of(old)
     new, report = read_arguments(args, progress=sys.stderr)
-    after = Snapshot.of(new)
+    tally = Tally()
+    for _ in tally.over(new):
+        pass
+    after = tally.snapshot(_checksum(args.file))
     verdict = check(before, after, Limits(share=args.max_shrink), acknowledged=args.acknowledge)
     if args.json:
         shown = {
@@ -175,6 +178,14 @@ def _diff(args: argparse.Namespace) -> int:
     if args.snapshot:
         after.save(args.snapshot)
     return DONE
+
+
+def _checksum(path: Path) -> str:
+    """SHA-256 of the list's file; none for a folder of tables."""
+    if path.is_dir():
+        return ""
+    with path.open("rb") as stream:
+        return file_sha256(stream)
 
 
 def _tell(diff: Diff, out: TextIO) -> None:

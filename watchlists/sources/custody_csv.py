@@ -32,7 +32,7 @@ def read(document: Document) -> Iterator[Entry]:
             "order_number": people.clean(row["order_number"]),
             "court": people.clean(row["court"]),
             "relationship": people.clean(row["relationship"]),
-            "student_hashes": ";".join(document.id_hashes(students)),
+            "student_hashes": ";".join(document.id_hashes(students, shortest=1)),
             "schools": ";".join(filter(None, (people.clean(site) for site in row["schools"].split(";")))),
             "instructions": people.clean(row["instructions"]),
             **district.term(document, row),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import re
@@ -45,7 +46,8 @@ def test_a_list_is_converted_and_reads_back_the_same(run: Run, barred: Callable[
     source, out, snap = barred("a.csv", 5), tmp_path / "out.jsonl", tmp_path / "a.json"
     assert run("convert", source, "-f", "barred-csv", "-o", out, "--snapshot", snap) == 0
     assert list(read(out, "entries-jsonl")) == list(read(source, "barred-csv"))
-    assert Snapshot.load(snap).counts.entries == 5
+    made = Snapshot.load(snap)
+    assert (made.counts.entries, made.file_sha256) == (5, hashlib.sha256(source.read_bytes()).hexdigest())
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert not out.with_name("out.jsonl.new").exists()
 

@@ -37,6 +37,12 @@ def test_students_numbers_are_not_kept_unhashed(lenient: Callable[..., Any]) -> 
     assert any("no hash_id" in note for note in report.notes)
 
 
+def test_a_number_too_short_to_mean_one_document_is_left_out(lenient: Callable[..., Any]) -> None:
+    [entry], report = lenient("entry_id,family_name,given_name,id_number\nB-1,Doe,Jo,39; D-12 345; d12345\n", "barred-csv", hash_id=str)
+    assert entry.id_hashes == ("D12345",)
+    assert report.notes == {"document numbers of under 5 characters were left out": 1}
+
+
 def test_a_spreadsheets_row_becomes_an_entry(lenient: Callable[..., Any]) -> None:
     row = 'B-1,"O\'Brien",Mary Ann,3/2/1970,female,5-07,hazel,Trespass,12/31/2027,2026-01-05,"O\'Brian, Mary; Mary Walsh"\n'
     [entry], report = lenient(HEAD + row, "barred-csv")
