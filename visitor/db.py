@@ -87,9 +87,9 @@ class Database:
             tx = Tx(conn)
             async with conn.transaction(isolation=isolation):
                 yield tx
-                for event in tx.events:
-                    payload = f"{self.origin} {event.topic} {event.site_id} {event.subject}"
-                    await conn.execute("select pg_notify($1, $2)", CHANNEL, payload)
+                if tx.events:
+                    payloads = [f"{self.origin} {event.topic} {event.site_id} {event.subject}" for event in tx.events]
+                    await conn.execute("select pg_notify($1, payload) from unnest($2::text[]) as payload", CHANNEL, payloads)
         if tx.events and self.announce is not None:
             await self.announce(tx.events)
 

@@ -77,9 +77,16 @@ class PrintWorker:
     async def _on_event(self, event: db.Event) -> None:
         if event.topic in ("sites", "sync"):
             self._reconfigured.set()
-        if event.topic in ("badges", "printers", "sync") and self._spool is not None:
-            self._spool.wake()
-        if event.topic == "printers":
+        if (spool := self._spool) is None:
+            return
+        if event.topic == "sync":
+            spool.wake()
+        elif event.topic == "badges":
+            # Only that school's lines: a district's check-in must not have every printer of it ask the database.
+            for printer in self._sites.printers(event.site_id):
+                spool.wake(str(printer.id))
+        elif event.topic == "printers":
+            spool.wake(str(event.subject))
             self._changed(str(event.subject))  # held, or let go on, at some desk
 
     # ── who prints ───────────────────────────────────────────────────────────────────────────────────────
