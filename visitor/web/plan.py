@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from visitor.sites.models import Door, Site, Zone
 
+Anchor = Literal["start", "middle", "end"]
 _PATH: Final = re.compile(r"[MmLlHhVvZzAaCcQqSsTt0-9eE ,.\-]{1,4000}\Z")
 
 
 class Label(msgspec.Struct, frozen=True):
-    """Words at a place of the plan. `seen`: how many visitors were last seen here, and their names for a list."""
+    """Words at a place of the plan, anchored so that they stay on it. `seen`: how many visitors were last seen here."""
 
     x: float
     y: float
     text: str
+    anchor: Anchor = "middle"
     seen: int = 0
 
 
@@ -46,17 +48,21 @@ def plan_of(site: Site, zones: Iterable[Zone], doors: Iterable[Door], last_place
     walls = facts.get("walls")
     paths = [w for w in walls if isinstance(w, str) and _PATH.match(w)] if isinstance(walls, list) else []
     notes = facts.get("notes")
+    drawn = tuple(_labels(zones, last_places, width))
+    # A door often has its zone's name: who was last seen at that name is marked once, in the zone.
+    elsewhere = {name: count for name, count in last_places.items() if name not in {z.text for z in drawn}}
     return Plan(
-        width, height, tuple(paths), tuple(_labels(zones, last_places)), tuple(_labels(doors, last_places)),
+        width, height, tuple(paths), drawn, tuple(_labels(doors, elsewhere, width)),
         tuple(str(n)[:200] for n in notes) if isinstance(notes, list) else (),
     )
 
 
-def _labels(rows: Iterable[Zone | Door], seen: Mapping[str, int]) -> Iterable[Label]:
+def _labels(rows: Iterable[Zone | Door], seen: Mapping[str, int], width: float) -> Iterable[Label]:
     for row in rows:
         x, y = _number(row.facts.get("x")), _number(row.facts.get("y"))
         if x is not None and y is not None:
-            yield Label(x, y, row.name, seen.get(row.name, 0))
+            anchor: Anchor = "end" if x > width * 0.88 else "start" if x < width * 0.12 else "middle"
+            yield Label(x, y, row.name, anchor, seen.get(row.name, 0))
 
 
 def _number(value: Any) -> float | None:
