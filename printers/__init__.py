@@ -29,7 +29,7 @@ from .errors import (
 )
 from .filestore import FileJobStore
 from .jobs import Job, JobStore, State
-from .layout import photo_problem, render
+from .layout import photo_problem, render, unprintable
 from .media import MEDIA, PROFILES, Family, Media, Profile, media_named, profile_named
 from .spool import Condition, Policy, Printer, PrinterState, Spool
 from .status import Paper, PrinterStatus
@@ -84,4 +84,5 @@ __all__ = [
     "produce",
     "profile_named",
     "render",
+    "unprintable",
 ]

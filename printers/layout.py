@@ -12,6 +12,7 @@ from .marks import Code
 from .media import Media
 from .photo import open_photo
 from .sheet import Sheet
+from .text import missing
 
 _SCALES = (1.25, 1.12, 1.0, 0.92, 0.84, 0.76, 0.7, 0.64, 0.58, 0.52, 0.46, 0.4)
 
@@ -59,6 +60,12 @@ def photo_problem(badge: Badge) -> str | None:
     except PhotoError as error:
         return str(error)
     return None
+
+
+def unprintable(badge: Badge) -> str:
+    """The characters of the badge that no font of this library has, each once; they print as empty boxes."""
+    said = (badge.name, badge.school, badge.host, badge.purpose, badge.number, badge.category_label, badge.escort_label, *badge.zones)
+    return missing(" ".join(said))
 
 
 def _drawn(arrange: Callable[[Sheet], None], sheet: Sheet) -> Image.Image:

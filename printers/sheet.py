@@ -219,9 +219,11 @@ class Sheet:
         self, said: str, *, largest: float = 4.4, smallest: float = 3.3, bold: bool = True, center: bool = False, lines: int = 2
     ) -> None:
         """One line if it can be, else as few as it needs."""
+        if not clean(said):
+            return
         most, least = self._tall(largest), self._tall(smallest)
         block = fit(said, width_limit=self._width, largest=most, smallest=least, bold=bold)
-        if len(block.lines) > 1 or block.lines[0] != clean(said):
+        if block.lines[-1].endswith("…"):
             for allowed in range(2, lines + 1):
                 block = fit(said, width_limit=self._width, lines=allowed, largest=most, smallest=self._tall(smallest * 0.85), bold=bold)
                 if not block.lines[-1].endswith("…"):

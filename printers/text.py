@@ -20,10 +20,16 @@ from PIL import Image, ImageDraw, ImageFont
 from .badge import clean
 
 _FONTS = Path(__file__).parent / "fonts"
-_STACK = {
-    True: ("NotoSans-Bold.ttf", "NotoSansArabic-Bold.ttf", "NotoSansHebrew-Bold.ttf", "NotoSansCJK-Bold.otf"),
-    False: ("NotoSans-Regular.ttf", "NotoSansArabic-Bold.ttf", "NotoSansHebrew-Bold.ttf", "NotoSansCJK-Bold.otf"),
-}
+_OTHERS = (
+    "NotoSansArabic-Bold.ttf",
+    "NotoSansHebrew-Bold.ttf",
+    "NotoSansCJK-Bold.otf",
+    "NotoSansArmenian-Bold.ttf",
+    "NotoSansGeorgian-Bold.ttf",
+    "NotoSansEthiopic-Bold.ttf",
+    "NotoSansCherokee-Regular.ttf",
+)
+_STACK = {True: ("NotoSans-Bold.ttf", *_OTHERS), False: ("NotoSans-Regular.ttf", *_OTHERS)}
 _MISSING = "\u25a1"
 _UNITS = 1000
 """The size at which advances are measured: large enough that hinting does not round them."""

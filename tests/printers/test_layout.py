@@ -12,7 +12,7 @@ import zxingcpp
 from msgspec.structs import replace
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
-from printers import MEDIA, Badge, BadgeError, Category, Media, MediaTooSmall, render
+from printers import MEDIA, Badge, BadgeError, Category, Media, MediaTooSmall, render, unprintable
 from printers.testing import sample_badges, sample_token
 from printers.text import Font, fit, missing, reach, visual, width
 
@@ -124,7 +124,10 @@ def test_scripts_are_joined_turned_and_covered() -> None:
     assert visual("שלום") == "םולש"
     assert visual("Ana (שלום)", False).startswith("Ana (")
     assert missing("María Nguyễn Thảo 欧阳晓明 김민서 Олександра אברהם Παύλος عبد الرحمن") == ""
+    assert missing("Հայկ ნინო ተስፋዬ ᏣᎳᎩ ʻIolani Ąžuolas Łukasz Ñandú") == ""
     assert missing("A𓀀B𓀀") == "𓀀"
+    assert unprintable(replace(BADGES["plain"], host="𓀀", zones=("Library", "𓀁"))) == "𓀀𓀁"
+    assert unprintable(BADGES["arabic"]) == ""
     # A decomposed name is the composed one.
     assert visual("Nguyê\u0303n") == visual("Nguyễn")
 

@@ -14,7 +14,7 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "MediaTooSmall", "NetworkTransport", "NotReady", "NotSent", "Paper", "PhotoError", "Policy", "Printer", "PrinterError",
         "PrinterState", "PrinterStatus", "Profile", "Receipt", "Spool", "State", "StoreBusy", "StoreCorrupt", "StoreError",
         "Timeouts", "Transport", "TransportError", "UnknownName", "Unreachable", "encode", "media_named", "photo_problem",
-        "produce", "profile_named", "render",
+        "produce", "profile_named", "render", "unprintable",
     ]  # fmt: skip
     for name in printers.__all__:
         assert getattr(printers, name) is not None
