@@ -75,17 +75,17 @@ async def test_without_a_birth_date_a_clear_verdict_says_so(lists: Listings) -> 
     assert isinstance(verdict, Clear) and verdict.by_name_only
 
 
-@pytest.mark.parametrize("name", ["", "  ", "12345", "***"])
-async def test_a_document_without_a_name_is_never_clear(lists: Listings, name: str) -> None:
+async def test_a_document_without_a_name_is_never_clear(lists: Listings) -> None:
     await lists.load()
-    verdict = await lists.screen(PersonFacts(name, name, birth_date=STRANGER.birth_date))
-    assert isinstance(verdict, Unavailable) and verdict.reason == "no-name"
+    for name in ("", "  ", "12345", "***"):
+        verdict = await lists.screen(PersonFacts(name, name, birth_date=STRANGER.birth_date))
+        assert isinstance(verdict, Unavailable) and verdict.reason == "no-name", name
 
 
-@pytest.mark.parametrize("name", ["Ünïcødé Ğ", "王小明", "😀 Smith", "x" * 10_000, "a\x00b", "עברית"])
-async def test_odd_names_get_a_verdict(lists: Listings, name: str) -> None:
+async def test_odd_names_get_a_verdict(lists: Listings) -> None:
     await lists.load()
-    assert isinstance(await lists.screen(PersonFacts(name, "Ann", birth_date=STRANGER.birth_date)), Clear)
+    for name in ("Ünïcødé Ğ", "王小明", "😀 Smith", "x" * 10_000, "a\x00b", "עברית"):
+        assert isinstance(await lists.screen(PersonFacts(name, "Ann", birth_date=STRANGER.birth_date)), Clear), name
 
 
 async def test_no_list_is_unavailable(lists: Listings) -> None:

@@ -28,6 +28,7 @@ from watchlists.sources.snapshot import digest
 
 _CHUNK = 1 << 20
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_LONGEST_ID = 500  # a row of PostgreSQL's index holds 2,704 bytes
 _PROBLEMS = 20  # told to the person who imports; the rest is counted
 
 
@@ -54,6 +55,8 @@ def run(job: Job) -> Staged:
         return Staged(error="list-unreadable", detail=e.reason, line=e.line, column=e.column)
     except EntryError as e:
         return Staged(error="list-unreadable", detail=str(e))
+    except OverflowError:
+        return Staged(error="list-unreadable", detail="an entry has a number that is too large to be anybody's")
     except CapacityError as e:
         return Staged(error="list-too-large", detail=str(e))
     except OSError as e:
@@ -73,6 +76,8 @@ def _import(job: Job) -> Staged:
         nonlocal entries, names, birth_dates
         with _private(job.staged) as out:
             for entry in found:
+                if len(entry.id) > _LONGEST_ID:
+                    raise SourceError(f"an entry's id has more than {_LONGEST_ID} characters", line=report.line)
                 entry, text = _storable(entry)
                 fields = (str(new_id()), entry.id.translate(_ESCAPES), "\\\\x" + digest(entry), text.translate(_ESCAPES))
                 out.write(("\t".join(fields) + "\n").encode())
