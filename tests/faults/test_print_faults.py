@@ -152,6 +152,28 @@ async def test_a_process_that_stands_by_takes_over_when_the_one_that_prints_is_k
     assert [scanned(badge) for badge in office.desk.printed] == [[first.token], [second.token]]
 
 
+async def test_the_processes_that_draw_end_with_a_service_that_was_killed(office: FrontOffice, tmp_path: Path) -> None:
+    async with another_process(office, tmp_path) as process:
+        visit = await office.visit()
+        await until(lambda: is_(office, visit, "printed"), 60)
+        children = _children(process.process.pid)
+        assert children
+        process.kill()
+        await process.killed()
+        await until(lambda: not any(_lives(child) for child in children))
+
+
+def _children(pid: int) -> list[Path]:
+    return [Path("/proc", child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _lives(process: Path) -> bool:
+    try:
+        return process.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 async def test_a_frozen_process_that_lost_its_lease_sends_nothing_when_it_wakes(office: FrontOffice, tmp_path: Path) -> None:
     """SIGSTOP holds the process; the database ends its connections, as it does when a machine hangs."""
     office.desk.paper = Paper.OUT
