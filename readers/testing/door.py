@@ -149,6 +149,7 @@ class VirtualDoorReader:
     def _run(self) -> None:
         osdp = self._osdp
         channel = BusChannel(self._line, "virtual reader")
+        channel.flush()  # what was said while there was no power was heard by nobody
         capability = osdp.Capability
         capabilities = osdp.PDCapabilities(
             [
