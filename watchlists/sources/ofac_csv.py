@@ -31,14 +31,17 @@ COLUMNS: Final = (
     "Remarks",
 )  # fmt: skip
 REMARKS_LIMIT: Final = 1000
+MAX_REMARKS: Final = 20_000
+"""Characters of Remarks and their continuations that are looked at. The longest of 2019 have some 2,000."""
+_MAX_SEGMENT: Final = 300
 _TYPES: Final = {"": ENTITY, "entity": ENTITY, "individual": INDIVIDUAL, "vessel": VESSEL, "aircraft": AIRCRAFT}
 
 _WEAK: Final = re.compile(r"(?:^|;\s*)[afn]\.k\.a\. '(.*?)'\s*(?=;|\.?\s*$)")
 _DOB: Final = re.compile(r"(?:alt\. )?DOB (.+)")
+# Matched at the beginning of a segment and no further: a pattern for what may follow (issue dates, countries) would have to backtrack.
 _NUMBER: Final = re.compile(
     r"(?:alt\. )?[^\d]*?(?:No\.?|Number|#|Passport|SSN|R\.?F\.?C\.?|C\.U\.R\.P\.|D\.N\.I\.|I\.F\.E\.|C\.U\.I\.P\.|RTN|Code|Card"
-    r"|ID|[Ee]lectoral|Nacional|Identidad|Booklet)[:#\s]+((?:[A-Z]{1,4}[ -])?[A-Z0-9][\w./-]*(?: [\w./-]*\d[\w./-]*)*)"
-    r"(?:\s+\([^)]*\)|\s+(?:issued|expires|exp\.)\b.*|\s+[A-Z].*)*"
+    r"|ID|[Ee]lectoral|Nacional|Identidad|Booklet)[:#\s]+((?:[A-Z]{1,4}[ -])?[A-Z0-9][\w./-]*(?: (?=[\w./-]*\d)[\w./-]+)*)"
 )
 _NO_DOCUMENT: Final = re.compile(r"(?:alt\. )?(?:Linked|POB|Phone|Fax|Email|Website|Digital Currency|Secondary|Additional|Executive)")
 _CITY: Final = re.compile(r"(?P<city>.+?),?\s+(?P<region>[A-Z]{2})(?:\s+(?P<zip>\d{5}(?:-\d{4})?))?")
@@ -112,11 +115,19 @@ def parse_remarks(text: str, document: Document, line: int) -> Remarks:
                 document.drop(f"a birth date is dropped: {error}", line=line, column="Remarks")
         elif bare in ("Gender Male", "Gender Female"):
             sex = "M" if bare.endswith("Male") else "F"
-        elif (found := _NUMBER.fullmatch(bare)) and sum(map(str.isdigit, found[1])) >= 3 and not _NO_DOCUMENT.match(bare):
-            numbers.append(found[1])
+        elif number := _document_number(bare):
+            numbers.append(number)
         elif part:
             rest.append(bare)
     return Remarks(tuple(dict.fromkeys(births)), tuple(weak), sex, tuple(numbers), "; ".join(rest))
+
+
+def _document_number(segment: str) -> str:
+    """The number in a segment that names a document, or nothing."""
+    if len(segment) > _MAX_SEGMENT or _NO_DOCUMENT.match(segment):
+        return ""
+    found = _NUMBER.match(segment)
+    return found[1] if found and sum(map(str.isdigit, found[1])) >= 3 else ""
 
 
 def _rows(document: Document, table: str) -> Iterator[tuple[int, list[str]]]:
@@ -168,7 +179,9 @@ def _entry(
         document.report.note(f"{COMMENTS} continues remarks that were not cut: its tables are of different days")
     elif more:
         remarks_text += more
-    remarks = parse_remarks(remarks_text, document, line)
+    if len(remarks_text) > MAX_REMARKS:
+        document.drop(f"the remarks are dropped past {MAX_REMARKS:,} characters", line=line, column="Remarks")
+    remarks = parse_remarks(people.clean(remarks_text[:MAX_REMARKS]), document, line)
     names: list[Name] = []
     for text, weak in [(whole, False), *((alias[1], False) for alias in aliases), *((text, True) for text in remarks.weak)]:
         name = _name(text, kind, "weak" if weak else "alias" if names else "primary")

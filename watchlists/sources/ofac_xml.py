@@ -22,7 +22,7 @@ _SHIP: Final = {"callSign": "call_sign", "vesselType": "vessel_type", "vesselFla
 
 def read(document: Document) -> Iterator[Entry]:
     """Yield the list's entries."""
-    records = Records(document, "sdnList", frozenset({"sdnEntry"}))
+    records = Records(document, "sdnList", frozenset({"sdnEntry"}), {"Sanctions": "the advanced layout; take the standard one, SDN.XML"})
     report = document.report
     count = 0
     for line, element in records:

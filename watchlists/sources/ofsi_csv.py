@@ -141,4 +141,4 @@ def _names(row: Row, group: _Group) -> Iterator[Name]:
 
 def _values(cell: str) -> list[str]:
     """The values of a cell that numbers them: `(1) 55501 (2) 55502`."""
-    return [part.strip(" .;") for part in _NUMBERED.split(cell) if part.strip(" .;")]
+    return [part.strip(" .;") for part in _NUMBERED.split(people.clean(cell)) if part.strip(" .;")]

@@ -17,6 +17,8 @@ from watchlists.sources import dates, people
 from watchlists.sources.base import ENTITY, INDIVIDUAL, Document, Format
 from watchlists.sources.xmlrecords import Records, text_of, texts_of
 
+MAX_ALIASES: Final = 10_000
+"""Characters of one alias cell that are looked at. The longest real one has some 200."""
 _PARTS: Final = ("FIRST_NAME", "SECOND_NAME", "THIRD_NAME", "FOURTH_NAME")
 _SEVERAL: Final = re.compile(r"\s*;\s*|\s+(?=[b-z]\)\s)|^a\)\s*")
 """What parts several names in one cell: a semicolon, or the letters `a)`, `b)` of an enumeration."""
@@ -100,9 +102,11 @@ def alias_names(text: str, as_: NameKind, kind: str = INDIVIDUAL, order: people.
     >>> [(n.given, n.family) for n in alias_names("Jin Tiesan (金铁三); Encep Nurjaman (birth name)", "alias")]
     [('铁三', '金'), ('Jin', 'Tiesan'), ('Encep', 'Nurjaman')]
     """
-    text = _BORN.sub("", _LABEL.sub("", text.strip()))
+    # Cleaned first: patterns that begin with white space take quadratic time over a long run of it.
+    text = _BORN.sub("", _LABEL.sub("", people.clean(text[:MAX_ALIASES])))
     bare = _PARENTHESES.sub(" ", text)
-    found = [inside for inside in _PARENTHESES.findall(text) if people.script_letters(inside) or people.script_letters(bare)]
+    foreign = people.script_letters(bare)
+    found = [inside for inside in _PARENTHESES.findall(text) if foreign or people.script_letters(inside)]
     for part in (name for cell in (*found, bare) for name in _SEVERAL.split(cell)):
         part = _LABEL.sub("", part.strip()).translate(_NO_QUOTES).strip(" .,()")
         yield from filter(None, [_whole(part, as_, kind, order)])

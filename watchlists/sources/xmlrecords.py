@@ -6,7 +6,7 @@ declared there. What a record may weigh is bounded, so a file of one endless ele
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 from xml.etree.ElementTree import Element
 from xml.parsers import expat
@@ -27,8 +27,10 @@ class Records:
     Elements are without namespaces. Text directly in the root's other children (a publication date, a count) is in `head`.
     """
 
-    def __init__(self, document: Document, root: str, tags: frozenset[str]) -> None:
+    def __init__(self, document: Document, root: str, tags: frozenset[str], hints: Mapping[str, str] | None = None) -> None:
+        """`hints` say what a file of another root is."""
         self.document = document
+        self._hints = {"html": "a web page, not the list", **(hints or {})}
         self.root: dict[str, str] = {}
         self.head: dict[str, str] = {}
         self.sections: set[str] = set()
@@ -84,8 +86,8 @@ class Records:
         tag = name.rpartition("}")[2]
         if not self._path:
             if tag != self._root_tag:
-                hint = ": a web page, not the list" if tag.lower() == "html" else ""
-                raise self._fault(f"the root is <{tag[:40]}> where <{self._root_tag}> is wanted{hint}")
+                hint = self._hints.get(tag) or self._hints.get(tag.lower())
+                raise self._fault(f"the root is <{tag[:40]}> where <{self._root_tag}> is wanted" + (f": {hint}" if hint else ""))
             self.root = dict(attributes)
         self._path.append(tag)
         if len(self._path) > MAX_DEPTH:

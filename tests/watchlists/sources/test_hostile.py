@@ -300,6 +300,36 @@ def test_what_is_no_height_is_refused(text: str) -> None:
         people.height_cm(text, "auto")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Passport A12345" + " A" * 60 + "\n",
+        "Passport A12345" + " 1a" * 5000 + "!",
+        "a.k.a. '; " * 5000,
+        "DOB " + " " * 50_000 + "x",
+        "x" + " " * 100_000 + "y",
+        "(" * 50_000,
+        " b) " * 20_000,
+        "," * 50_000,
+        "No " * 40_000,
+        "(1) " * 30_000,
+    ],
+)
+def test_no_text_takes_time_out_of_all_proportion(text: str) -> None:
+    # Each of these takes minutes, or longer than anybody waits, with a pattern that backtracks.
+    cell = text.replace('"', "")
+    read_any(f'36,"DOE, {cell}",individual,"X"{",-0- " * 7},"{cell}"\n36,"A","individual"{",-0- " * 9}\n'.encode(), "ofac-csv")
+    inner = "".join(f"<{tag}>{cell}</{tag}>" for tag in TAGS)
+    person = f"<INDIVIDUAL>{inner}<INDIVIDUAL_ALIAS>{inner}</INDIVIDUAL_ALIAS></INDIVIDUAL>"
+    read_any(f"<CONSOLIDATED_LIST><INDIVIDUALS>{person}</INDIVIDUALS><ENTITIES/></CONSOLIDATED_LIST>".encode(), "un-xml")
+    for format in ("ofsi-csv", "barred-csv", "mapped-csv", "opensanctions-csv"):
+        header = HEADERS[format]
+        width = header.splitlines()[-1].count(",") + 1
+        row = ",".join(["7", f'"{cell}"', "Individual", *[f'"{cell}"'] * (width - 3)])
+        with contextlib.suppress(SourceError):
+            read_any((header + row + "\n").encode(), format)
+
+
 def test_an_alias_without_end_is_dropped_and_its_entry_kept(lenient: Callable[..., Any]) -> None:
     text = json.dumps({"id": "1", "names": [{"family": "x" * 600}, {"family": "Doe", "kind": "alias"}]}) + "\n"
     [entry], report = lenient(text, "entries-jsonl")

@@ -134,6 +134,11 @@ def test_a_list_of_fewer_records_than_its_head_promises_is_refused(lenient: Call
         lenient(OFAC.replace("<Record_Count>2<", "<Record_Count>3<"), "ofac-xml")
 
 
+def test_the_advanced_layout_is_told_from_the_standard_one(lenient: Callable[..., Any]) -> None:
+    with pytest.raises(SourceError, match="the advanced layout; take the standard one"):
+        lenient('<Sanctions xmlns="https://sanctionslistservice.ofac.treas.gov/api"/>', "ofac-xml")
+
+
 def test_the_same_ids_come_from_csv_and_xml(lenient: Callable[..., Any]) -> None:
     [person], _ = lenient(OFAC, "ofac-xml")
     [same], _ = lenient('36,"DELOS REYES, Feliciano Semborio, Jr.",individual' + ",-0- " * 9 + "\n", "ofac-csv")
@@ -160,6 +165,7 @@ SECTIONS = "<INDIVIDUALS/><ENTITIES/>"
         ("<!DOCTYPE x SYSTEM 'file:///etc/passwd'><CONSOLIDATED_LIST/>", "document type declaration"),
         ("<html><body>Sign in to the network</body></html>", "a web page"),
         ("<sdnList/>", "where <CONSOLIDATED_LIST> is wanted"),
+        ("<HTML/>", "a web page"),
         (f"<CONSOLIDATED_LIST>{SECTIONS}<INDIVIDUALS><INDIVIDUAL><DATAID>1", "cut off"),
         ("<CONSOLIDATED_LIST><INDIVIDUALS/></CONSOLIDATED_LIST>", "section ENTITIES is missing"),
         (f"<CONSOLIDATED_LIST>{SECTIONS}</CONSOLIDATED_LIST><more/>", "cannot be read"),
