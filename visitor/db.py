@@ -17,7 +17,7 @@ import aiosql
 import asyncpg
 import msgspec
 
-from visitor.errors import SetupError, Unavailable
+from visitor.errors import BadInput, SetupError, Unavailable
 
 T = TypeVar("T")
 Connection = Any  # asyncpg.Connection or its pool proxy: asyncpg ships no usable types
@@ -73,12 +73,15 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for reads. Raises Unavailable while PostgreSQL is away."""
+        """A connection for reads. Raises Unavailable while PostgreSQL is away, BadInput for text that it cannot hold."""
         try:
             async with self.pool.acquire(timeout=10) as conn:
                 yield conn
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as e:
             raise Unavailable("The database is not answering. Nothing was changed; try again in a moment.") from e
+        except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
+            # U+0000 is valid JSON and no valid PostgreSQL text. The driver's message quotes what was sent: not passed on.
+            raise BadInput("The text holds a character that cannot be kept (NUL). Type it again.") from None
 
     @asynccontextmanager
     async def transaction(self, isolation: str = "read_committed") -> AsyncIterator[Tx]:

@@ -177,7 +177,8 @@ async def test_who_may_declare_and_resolve(school: Any) -> None:
     assert (await school.post("/api/v1/incidents", body, role="other_desk")).status_code == 404
     assert (await school.post("/api/v1/incidents", body, role="doors")).status_code == 403
     assert (await school.post("/api/v1/incidents", {**body, "state": "normal"}, role="desk")).status_code == 400
-    assert (await school.post("/api/v1/incidents", {**body, "note": "x" * 1001}, role="desk")).status_code == 400
+    for note in ("x" * 1001, "\u0000"):
+        assert (await school.post("/api/v1/incidents", {**body, "note": note}, role="desk")).status_code == 400
     assert (await school.post("/api/v1/incidents", {**body, "site_id": str(new_id())}, role="desk")).status_code == 404
     assert school.node.sites.state(school.site.id).state == "normal"
     incident = await school.declare("lockdown")

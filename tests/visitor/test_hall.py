@@ -167,6 +167,15 @@ async def test_a_person_without_a_badge_reaches_the_desk_which_closes_it(school:
     assert len(details) == 2 and "jacket" not in str([dict(d) for d in details])
 
 
+@pytest.mark.parametrize("field", ["place", "description", "outcome"])
+async def test_text_that_the_database_cannot_hold_is_refused_not_a_defect(school: Any, field: str) -> None:
+    body = {"site_id": str(school.site.id), "place": "Gym", "description": "", "outcome": "", field: "a\u0000b"}
+    answer = await school.post("/api/v1/challenges", body, role="hall")
+    assert answer.status_code == 400 and answer.json()["type"] == "bad-input"
+    async with school.node.db.connection() as conn:
+        assert await conn.fetchval("select count(*) from audit where subject_kind = 'challenge'") == 0
+
+
 async def test_a_challenge_needs_a_place_and_a_school_of_ones_own(school: Any) -> None:
     body = {"site_id": str(school.site.id), "place": "  ", "description": "", "outcome": ""}
     assert (await school.post("/api/v1/challenges", body, role="hall")).status_code == 400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -220,6 +220,10 @@ class DoorState(msgspec.Struct, frozen=True):
     trouble: str
     last_tap: LastTap | None
 
-    def public(self) -> dict[str, Any]:
-        answer: dict[str, Any] = msgspec.to_builtins(self)
-        return answer
+
+class TapAnswer(msgspec.Struct, frozen=True):
+    """What a controller is told: no ids of visitors, only the verdict and what to say."""
+
+    verdict: Literal["granted", "denied"]
+    reason: str
+    message: str

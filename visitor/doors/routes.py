@@ -10,7 +10,8 @@ from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from visitor.doors.service import Doors, public
+from visitor.doors.models import DoorEvent, DoorState, TapAnswer
+from visitor.doors.service import Doors, answer_of
 from visitor.errors import BadInput
 from visitor.security import Principal
 
@@ -37,7 +38,7 @@ class NotOneThing(BadInput):
 @post("/api/v1/doors/{door_id:uuid}/taps", status_code=200, tags=["doors"])
 async def tap(
     door_id: FromPath[UUID], data: JSONBody[TapInput], principal: NamedDependency[Principal], doors: NamedDependency[Doors]
-) -> dict[str, Any]:
+) -> TapAnswer:
     """Decide a tap at a door. Answers 200 with `{verdict, reason, message}` for granted and denied alike."""
     if (data.token is None) == (data.card is None):
         raise NotOneThing("Send either token or card, not both and not neither.")
@@ -48,13 +49,13 @@ async def tap(
         read = doors.read_card(data.card.format, data.card.bits)
     else:
         read = doors.read_token(data.token or "")
-    return public(await doors.tap(door.id, read, principal.actor))
+    return answer_of(await doors.tap(door.id, read, principal.actor))
 
 
 @get("/api/v1/doors", sync_to_thread=False, tags=["doors"])
-def list_doors(site: FromQuery[UUID], principal: NamedDependency[Principal], doors: NamedDependency[Doors]) -> dict[str, Any]:
+def list_doors(site: FromQuery[UUID], principal: NamedDependency[Principal], doors: NamedDependency[Doors]) -> dict[str, list[DoorState]]:
     """The doors of a school with their readers' state and last tap."""
-    return {"doors": [state.public() for state in doors.states(principal, site)]}
+    return {"doors": doors.states(principal, site)}
 
 
 @get("/api/v1/door-events", tags=["doors"])
@@ -64,9 +65,9 @@ async def list_events(
     doors: NamedDependency[Doors],
     door: FromQuery[UUID | None] = None,
     limit: FromQuery[int] = 100,
-) -> dict[str, Any]:
+) -> dict[str, list[DoorEvent]]:
     """What happened at a school's doors, newest first."""
-    return {"events": [msgspec.to_builtins(event) for event in await doors.events(principal, site, door, limit)]}
+    return {"events": await doors.events(principal, site, door, limit)}
 
 
 class ReaderInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -40,6 +40,7 @@ from visitor.doors.models import (
     NotOurs,
     Read,
     ReaderState,
+    TapAnswer,
     TokenRead,
     Verdict,
 )
@@ -356,9 +357,5 @@ def key_place(door_id: UUID) -> str:
     return f"doors.reader_key:{door_id}"
 
 
-def public(verdict: Verdict) -> dict[str, Any]:
-    """What a controller is told: no ids of visitors, only the verdict and what to say."""
-    shown = "granted" if isinstance(verdict, Granted) else "denied"
-    return {"verdict": shown, "reason": verdict.reason, "message": REASONS[verdict.reason]}
-
-
+def answer_of(verdict: Verdict) -> TapAnswer:
+    return TapAnswer("granted" if isinstance(verdict, Granted) else "denied", verdict.reason, REASONS[verdict.reason])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from visitor.errors import BadInput, Conflict
 from visitor.security import Principal
+from visitor.sites.models import State
 from visitor.visits.models import OnSite
 
 # The five actions of the Standard Response Protocol (i love u guys foundation, SRP 2021), without "normal".
@@ -65,12 +66,30 @@ class Incident(msgspec.Struct, frozen=True):
     def open(self) -> bool:
         return self.resolved_at is None
 
-    def public(self) -> dict[str, Any]:
-        """For pages and the API: the snapshot as a count, its rows are asked for with the incident itself."""
-        answer: dict[str, Any] = msgspec.to_builtins(self)
-        answer["on_site_when_declared"] = sum(v.status in ON_SITE for v in self.snapshot)
-        del answer["snapshot"]
-        return answer
+    @property
+    def view(self) -> IncidentView:
+        return IncidentView(
+            site_id=self.site_id, id=self.id, state=self.state, exercise=self.exercise, note=self.note, source=self.source,
+            declared_by=self.declared_by, declared_at=self.declared_at, resolved_at=self.resolved_at, resolved_by=self.resolved_by,
+            outcome=self.outcome, on_site_when_declared=sum(v.status in ON_SITE for v in self.snapshot),
+        )
+
+
+class IncidentView(msgspec.Struct, frozen=True):
+    """For pages and the API: the frozen list as a count, its rows are asked for with the incident itself."""
+
+    site_id: UUID
+    id: UUID
+    state: IncidentState
+    exercise: bool
+    note: str
+    source: Source
+    declared_by: str
+    declared_at: datetime
+    resolved_at: datetime | None
+    resolved_by: str
+    outcome: Literal["", "resolved", "cancelled"]
+    on_site_when_declared: int
 
 
 class PersonHere(msgspec.Struct, frozen=True):
@@ -128,3 +147,22 @@ def source_of(principal: Principal, site_id: UUID) -> Source:
     if principal.kind == "token":
         return "api"
     return "desk" if principal.may(site_id, "desk") else "phone"
+
+
+class SiteShown(msgspec.Struct, frozen=True):
+    id: UUID
+    name: str
+    address: str
+
+
+class OnSiteAnswer(msgspec.Struct, frozen=True):
+    """The live list with the site's state. `count` is of `people`; `waiting` stand at the front office, not decided yet."""
+
+    site: SiteShown
+    state: State
+    exercise: bool
+    since: datetime
+    incident: IncidentView | None
+    count: int
+    people: tuple[PersonHere, ...]
+    waiting: tuple[PersonHere, ...]

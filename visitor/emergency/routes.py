@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from visitor.emergency.models import IncidentState, Outcome, Source
+from visitor.emergency.models import IncidentState, IncidentView, OnSiteAnswer, Outcome, SiteShown, Source
 from visitor.emergency.service import Emergency
 from visitor.security import Principal
 from visitor.sites.service import Sites
@@ -39,23 +40,31 @@ class CredentialInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
 
 
+class CredentialIssued(msgspec.Struct, frozen=True):
+    """`token` is the text of the code to show at a door's scanner; it counts until `until`, or until the incident is resolved."""
+
+    id: UUID
+    token: str
+    until: datetime
+
+
 @post("/api/v1/incidents", tags=["emergency"])
 async def declare(
     data: JSONBody[DeclareInput], principal: NamedDependency[Principal], emergency: NamedDependency[Emergency]
-) -> dict[str, Any]:
+) -> dict[str, IncidentView]:
     """Declare an incident or a drill at a school. 409 `incident-already-declared` while one is open."""
     incident = await emergency.declare(
         principal, data.site_id, data.state, exercise=data.exercise, note=data.note, source=data.source
     )
-    return {"incident": incident.public()}
+    return {"incident": incident.view}
 
 
 @get("/api/v1/incidents", tags=["emergency"])
 async def list_incidents(
     site: FromQuery[UUID], principal: NamedDependency[Principal], emergency: NamedDependency[Emergency], limit: FromQuery[int] = 50
-) -> dict[str, Any]:
+) -> dict[str, list[IncidentView]]:
     """A school's incidents and drills, newest first."""
-    return {"incidents": [i.public() for i in await emergency.incidents(principal, site, limit)]}
+    return {"incidents": [i.view for i in await emergency.incidents(principal, site, limit)]}
 
 
 @get("/api/v1/incidents/{incident_id:uuid}", tags=["emergency"])
@@ -64,15 +73,15 @@ async def get_incident(
 ) -> dict[str, Any]:
     """An incident with the list that was frozen when it was declared."""
     incident, people = await emergency.frozen(principal, incident_id)
-    return {"incident": incident.public(), "frozen": [msgspec.to_builtins(p) for p in people]}
+    return {"incident": incident.view, "frozen": people}
 
 
 @post("/api/v1/incidents/{incident_id:uuid}/state", status_code=200, tags=["emergency"])
 async def change_state(
     incident_id: FromPath[UUID], data: JSONBody[StateInput], principal: NamedDependency[Principal], emergency: NamedDependency[Emergency]
-) -> dict[str, Any]:
+) -> dict[str, IncidentView]:
     """Another instruction for the same incident, such as from hold to lockdown."""
-    return {"incident": (await emergency.change(principal, incident_id, data.state)).public()}
+    return {"incident": (await emergency.change(principal, incident_id, data.state)).view}
 
 
 @post("/api/v1/incidents/{incident_id:uuid}/resolve", status_code=200, tags=["emergency"])
@@ -81,9 +90,9 @@ async def resolve(
     principal: NamedDependency[Principal],
     emergency: NamedDependency[Emergency],
     data: JSONBody[ResolveInput | None] = None,
-) -> dict[str, Any]:
+) -> dict[str, IncidentView]:
     """End an incident: doors and kiosks work as before, emergency credentials are over. 409 `incident-over` when it was."""
-    return {"incident": (await emergency.resolve(principal, incident_id, (data or ResolveInput()).outcome)).public()}
+    return {"incident": (await emergency.resolve(principal, incident_id, (data or ResolveInput()).outcome)).view}
 
 
 @post("/api/v1/officers/{officer_id:uuid}/emergency-credential", tags=["emergency"])
@@ -92,10 +101,10 @@ async def issue_credential(
     data: JSONBody[CredentialInput],
     principal: NamedDependency[Principal],
     emergency: NamedDependency[Emergency],
-) -> dict[str, Any]:
+) -> dict[str, CredentialIssued]:
     """A credential for one officer and one incident. A signed-in person must have given the password within ten minutes."""
     issued = await emergency.issue_credential(principal, officer_id, data.incident_id, data.reason)
-    return {"credential": {"id": issued.id, "token": issued.token, "until": issued.until}}
+    return {"credential": CredentialIssued(issued.id, issued.token, issued.until)}
 
 
 @get("/api/v1/sites/{site_id:uuid}/on-site", tags=["emergency"])
@@ -104,21 +113,15 @@ async def on_site(
     principal: NamedDependency[Principal],
     emergency: NamedDependency[Emergency],
     sites: NamedDependency[Sites],
-) -> dict[str, Any]:
+) -> OnSiteAnswer:
     """Who is in the building now, with where each was seen last. `waiting` stand at the front office, not decided yet."""
     state, found = await emergency.on_site(principal, site_id)
     incident = await emergency.current(site_id)
     site = sites.site(site_id)
-    return {
-        "site": {"id": site.id, "name": site.name, "address": site.address},
-        "state": state.state,
-        "exercise": state.exercise,
-        "since": state.since,
-        "incident": incident.public() if incident else None,
-        "count": len(found.people),
-        "people": [msgspec.to_builtins(p) for p in found.people],
-        "waiting": [msgspec.to_builtins(p) for p in found.waiting],
-    }
+    return OnSiteAnswer(
+        site=SiteShown(site.id, site.name, site.address), state=state.state, exercise=state.exercise, since=state.since,
+        incident=incident.view if incident else None, count=len(found.people), people=found.people, waiting=found.waiting,
+    )
 
 
 HANDLERS: list[Any] = [declare, list_incidents, get_incident, change_state, resolve, issue_credential, on_site]

@@ -10,7 +10,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from visitor.hall.models import CheckAnswer
+from visitor.hall.models import Challenge, CheckAnswer
 from visitor.hall.service import Hall
 from visitor.security import Principal
 
@@ -40,7 +40,9 @@ async def check_badge(data: JSONBody[CheckInput], principal: NamedDependency[Pri
 
 
 @post("/api/v1/challenges", tags=["hall"])
-async def challenge(data: JSONBody[ChallengeInput], principal: NamedDependency[Principal], hall: NamedDependency[Hall]) -> dict[str, Any]:
+async def challenge(
+    data: JSONBody[ChallengeInput], principal: NamedDependency[Principal], hall: NamedDependency[Hall]
+) -> dict[str, Challenge]:
     """Report somebody without a badge."""
     return {"challenge": await hall.challenge(principal, data.site_id, data.place, data.description, data.outcome)}
 
@@ -48,7 +50,7 @@ async def challenge(data: JSONBody[ChallengeInput], principal: NamedDependency[P
 @get("/api/v1/challenges", tags=["hall"])
 async def list_challenges(
     site: FromQuery[UUID], principal: NamedDependency[Principal], hall: NamedDependency[Hall], all: FromQuery[bool] = False
-) -> dict[str, Any]:
+) -> dict[str, list[Challenge]]:
     """A school's challenges that are not closed yet, newest first; closed ones too with `all=true`."""
     return {"challenges": await hall.challenges(principal, site, open_only=not all)}
 
@@ -56,7 +58,7 @@ async def list_challenges(
 @post("/api/v1/challenges/{challenge_id:uuid}/close", status_code=200, tags=["hall"])
 async def close_challenge(
     challenge_id: FromPath[UUID], principal: NamedDependency[Principal], hall: NamedDependency[Hall]
-) -> dict[str, Any]:
+) -> dict[str, Challenge]:
     """The desk has seen to it."""
     return {"challenge": await hall.close_challenge(principal, challenge_id)}
 
