@@ -12,6 +12,8 @@ import importlib.resources
 from nicknames import NickNamer
 
 from .normalize import fold
+from .records import Name
+from .score import BACKGROUND_ROWS
 
 
 @functools.cache
@@ -55,5 +57,22 @@ def background() -> tuple[dict[str, int], dict[str, int]]:
         head, _, words = line.partition("#")[0].partition(":")
         if words:
             kind, count = head.split()
-            (family if kind == "family" else given).update(dict.fromkeys(words.split(), int(count)))
+            scaled = int(count) * BACKGROUND_ROWS // 20_000  # what the file counts by
+            (family if kind == "family" else given).update(dict.fromkeys(words.split(), scaled))
     return family, given
+
+
+_CJK = ("\u3400", "\u9fff")
+
+
+def parse_full(text: str) -> Name:
+    """A full name of one field in parts: `FAMILY, Given`, else the last word is the family name; names in Chinese
+    characters begin with it. A guess: sources that give the parts should be read by their parts."""
+    text = text.strip()
+    if "," in text:
+        family, _, given = text.partition(",")
+        return Name(family.strip(), given.strip())
+    if text and _CJK[0] <= text[0] <= _CJK[1] and " " not in text:
+        return Name(text[:1], text[1:])
+    words = text.split()
+    return Name(words[-1], " ".join(words[:-1])) if words else Name("")

@@ -77,13 +77,14 @@ class _Slot:
         for word, (in_family, in_given) in index.dictionary.items():
             at = level(token, word, given, cut_min)
             if at and not (light and at >= s.EDIT2):
-                self.levels[word] = at
+                rare = at in s.REGISTERED_WRONG and (in_given if given else in_family) <= s.RARE_COUNT
+                self.levels[word] = at + s.RARE_SHIFT if rare else at
                 family_counts[at] += in_family
                 given_counts[at] += in_given
         n = index.row_count
         families, givens = (s.FAMILY_SWAPPED, s.GIVEN) if given else (s.FAMILY, s.GIVEN_SWAPPED)
-        self.as_family = s.token_weights(families, family_counts, n, index.unseen_family)
-        self.as_given = s.token_weights(givens, given_counts, n, index.unseen_given)
+        self.as_family = s.token_weights(families, family_counts, n, index.unseen_family, not given)
+        self.as_given = s.token_weights(givens, given_counts, n, index.unseen_given, given)
 
     def family(self, word: str) -> int:
         return self.as_family[self.levels.get(word, 0)]

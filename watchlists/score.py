@@ -21,15 +21,17 @@ UNIT: Final = 8  # scores are integers in eighths of a bit
 
 # Imaginary rows of the general population counted with the registry's own (see names.background), and how many of them
 # are born on any one day or live in any one place: what a small list can not know by itself.
-BACKGROUND_ROWS: Final = 20_000
-BACKGROUND_A_DAY: Final = 0.8
+BACKGROUND_ROWS: Final = 200_000
+BACKGROUND_A_DAY: Final = 8.0
 BACKGROUND_PLACES: Final = 1_000  # entries with an address; of them one in a ZIP code, and
 BACKGROUND_A_REGION: Final = 20
 BACKGROUND_EYES: Final = (0, 10, 460, 140, 90, 270, 27, 1, 1, 1)  # of 1,000, by eye code; AAMVA member states' counts
 
 # --- how a visitor's token may agree with a registered one: the levels, strongest first -----------------------------
-NONE, EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1, EDIT2, CUT = range(8)
-LEVELS: Final = 8
+NONE, EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1, EDIT2, CUT, RARE_EDIT1_ALIKE, RARE_EDIT1, RARE_EDIT2 = range(11)
+LEVELS: Final = 11
+RARE_SHIFT: Final = 4  # from EDIT1_ALIKE, EDIT1, EDIT2 to the same where the registered token is rare
+RARE_COUNT: Final = 2  # rows that bear it at most
 
 # level → (chance of that kind of change in a true pair, number of ways it could have gone)
 FAMILY: Final = {
@@ -52,6 +54,10 @@ GIVEN: Final = {
 # What may agree across the fields, where family and given name stand in each other's place: no guesses.
 FAMILY_SWAPPED: Final = {level: FAMILY[level] for level in (EXACT, VARIANT, EDIT1_ALIKE, EDIT1)}
 GIVEN_SWAPPED: Final = {level: GIVEN[level] for level in (EXACT, VARIANT, EDIT1_ALIKE, EDIT1)}
+
+# The registry may be the one that is wrong: a token hardly anyone there bears, one or two edits from the one shown, is
+# likely that name mistyped at registration, and how common the name shown is then counts for nothing.
+REGISTERED_WRONG: Final = {EDIT1_ALIKE: (0.01, 10.0), EDIT1: (0.02, 100.0), EDIT2: (0.004, 2000.0)}
 
 # Whether a shorter token that begins a longer one may be the longer one cut off: letters it must have.
 CUT_FAMILY_MIN: Final = 7  # AAMVA D.12.3.1 cuts at the field's end; hand-cut names are seen from 8 letters up
@@ -167,19 +173,24 @@ def unseen_chance(once: int, twice: int, rows: int) -> float:
     return max(0.1 / rows, min(1.0 / rows, estimate))
 
 
-def token_weights(table: dict[int, tuple[float, float]], counts: list[int], rows: int, unseen: float) -> list[int]:
+def token_weights(table: dict[int, tuple[float, float]], counts: list[int], rows: int, unseen: float, own: bool) -> list[int]:
     """For each level the weight of agreeing at it, 1 to 128 eighths, 0 where the table has no such level.
 
-    `counts` is how many rows of the registry stand at each level from the token shown.
+    `counts` is how many rows of the registry stand at each level from the token shown, the rare ones counted with their
+    kind of edit; `own` is false where family and given name are in each other's place.
     """
     chance = unseen
-    for level in range(1, LEVELS):
+    for level in range(1, RARE_EDIT1_ALIKE):
         if level in table:
             m, ways = table[level]
             chance += m / ways * counts[level] / rows
     weights = [0] * LEVELS
-    for level in range(1, LEVELS):
+    for level in range(1, RARE_EDIT1_ALIKE):
         if level in table:
             m, ways = table[level]
             weights[level] = max(1, min(TOKEN_MAX, eighths(m / ways, chance)))
+    for level, (m, ways) in REGISTERED_WRONG.items():
+        weights[level + RARE_SHIFT] = weights[level]
+        if own and weights[level]:
+            weights[level + RARE_SHIFT] = max(weights[level], min(TOKEN_MAX, eighths(m / ways, RARE_COUNT / rows + unseen)))
     return weights

@@ -55,7 +55,8 @@ typedef uint64_t u64;
 #endif
 
 enum { MAX_TOKEN = 32, MAX_TOKENS = 8, MAX_TEXT = 512 };
-enum { NONE, EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1, EDIT2, CUT, LEVELS };
+enum { NONE, EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1, EDIT2, CUT, RARE_EDIT1_ALIKE, RARE_EDIT1, RARE_EDIT2, LEVELS };
+enum { RARE_SHIFT = RARE_EDIT1 - EDIT1 }; /* the same edit, from a token hardly anyone in the registry bears */
 enum { SLOT_S1, SLOT_S2, SLOT_SJ, SLOT_G1, SLOT_G2, SLOT_GJ, SLOTS };
 enum { FIRST_YEAR = 1900, YEARS = 136, DAYS = YEARS * 372 };
 enum { MAX_DAYS = 80 }; /* days a birth date may be near: 7 + 6 digits of 10 at most */
@@ -67,7 +68,7 @@ enum { MAX_DAYS = 80 }; /* days a birth date may be near: 7 + 6 digits of 10 at 
   X(MIDDLE_INITIAL_DIFFERS) X(INITIAL_MAX) X(DOB_MISS) X(YEAR_MISS) X(SEX_AGREES) X(SEX_DIFFERS) X(WEAK_ALIAS)         \
   X(DESCRIPTION_MAX) X(SUFFIX_AGREES) X(SUFFIX_DIFFERS) X(ID_AGREES) X(POSTAL_MAX) X(REGION_DIFFERS) X(POSTAL_DIFFERS) \
   X(HEIGHT_DIFFERS) X(EYE_MAX) X(EYE_NEAR) X(EYE_DIFFERS) X(CUT_FAMILY_MIN) X(CUT_GIVEN_MIN) X(CUT_FLAGGED_MIN)        \
-  X(BACKGROUND_ROWS) X(BACKGROUND_PLACES) X(BACKGROUND_A_REGION) X(UNIT)
+  X(BACKGROUND_ROWS) X(BACKGROUND_PLACES) X(BACKGROUND_A_REGION) X(UNIT) X(RARE_COUNT)
 #define SCORE_DOUBLES(X)                                                                                               \
   X(INITIAL_M) X(YEAR_SPAN) X(YEAR_M) X(POSTAL_M) X(POSTAL3_M) X(REGION_M) X(EYE_M) X(BACKGROUND_A_DAY) X(DOB_SAME)     \
   X(DOB_SWAPPED) X(DOB_YEAR) X(DOB_TRANSPOSED) X(DOB_DIGIT)
@@ -80,7 +81,7 @@ typedef struct {
   SCORE_DOUBLES(X)
 #undef X
   double family[LEVELS], given[LEVELS];                 /* chance of each level per outcome, 0 where there is no such level */
-  double family_swapped[LEVELS], given_swapped[LEVELS];
+  double family_swapped[LEVELS], given_swapped[LEVELS], registered_wrong[LEVELS];
   int height_most[8], height_bits[8], height_steps;
   int background_eyes[16];
   u8 eye_near[16][16];

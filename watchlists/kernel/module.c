@@ -603,7 +603,8 @@ static PyObject *configure(PyObject *module, PyObject *score) {
   SCORE_DOUBLES(X)
 #undef X
   if (read_table(score, "FAMILY", s.family) || read_table(score, "GIVEN", s.given) || read_table(score, "FAMILY_SWAPPED", s.family_swapped) ||
-      read_table(score, "GIVEN_SWAPPED", s.given_swapped))
+      read_table(score, "GIVEN_SWAPPED", s.given_swapped) ||
+      read_table(score, "REGISTERED_WRONG", s.registered_wrong))
     return NULL;
   PyObject *steps = PyObject_GetAttrString(score, "HEIGHT_STEPS"), *eyes = PyObject_GetAttrString(score, "BACKGROUND_EYES"),
            *near = PyObject_GetAttrString(score, "EYE_NEAR_LIST");

@@ -49,12 +49,17 @@ void context_forget(Context *c) {
 }
 
 /* score.token_weights */
-static void token_weights(const double *table, const u64 *counts, double rows, double unseen, u8 *out) {
+static void token_weights(const double *table, const u64 *counts, double rows, double unseen, int own, u8 *out) {
   double chance = unseen;
-  for (int l = 1; l < LEVELS; l++)
+  memset(out, 0, LEVELS);
+  for (int l = 1; l < RARE_EDIT1_ALIKE; l++)
     if (table[l] > 0) chance += table[l] * (double)counts[l] / rows;
-  out[0] = 0;
-  for (int l = 1; l < LEVELS; l++) out[l] = table[l] > 0 ? (u8)max2(1, min2(W.TOKEN_MAX, eighths(table[l], chance))) : 0;
+  for (int l = 1; l < RARE_EDIT1_ALIKE; l++)
+    if (table[l] > 0) out[l] = (u8)max2(1, min2(W.TOKEN_MAX, eighths(table[l], chance)));
+  for (int l = EDIT1_ALIKE; l <= EDIT2; l++) {
+    out[l + RARE_SHIFT] = out[l];
+    if (own && out[l]) out[l + RARE_SHIFT] = (u8)max2(out[l], min2(W.TOKEN_MAX, eighths(W.registered_wrong[l], W.RARE_COUNT / rows + unseen)));
+  }
 }
 
 /* Weigh the tokens just found, and keep those that can say anything. */
@@ -64,10 +69,12 @@ static void weigh(const Image *x, Context *c, int given, Memo *m) {
     u32 t = c->found.at[i] & TOKEN_BITS, level = c->found.at[i] >> 28;
     as_family[level] += x->count_s[t];
     as_given[level] += x->count_g[t];
+    if (level >= EDIT1_ALIKE && level <= EDIT2 && (given ? x->count_g : x->count_s)[t] <= (u32)W.RARE_COUNT)
+      c->found.at[i] += (u32)RARE_SHIFT << 28;
   }
   double rows = (double)x->rows + W.BACKGROUND_ROWS;
-  token_weights(given ? W.family_swapped : W.family, as_family, rows, x->head->unseen_family, m->family);
-  token_weights(given ? W.given : W.given_swapped, as_given, rows, x->head->unseen_given, m->given);
+  token_weights(given ? W.family_swapped : W.family, as_family, rows, x->head->unseen_family, !given, m->family);
+  token_weights(given ? W.given : W.given_swapped, as_given, rows, x->head->unseen_given, given, m->given);
   u32 kept = 0;
   for (u32 i = 0; i < c->found.count; i++) {
     u32 t = c->found.at[i] & TOKEN_BITS, level = c->found.at[i] >> 28;
@@ -162,8 +169,8 @@ static void mark_given(Context *c, u32 t, int value) {
   c->hashed_given[f >> 6] |= 1ULL << (f & 63);
 }
 
-#define AS_FAMILY(slot, levels) ((int)c->family[slot][(levels) >> 8 * (slot) & 7])
-#define AS_GIVEN(slot, levels) ((int)c->given[slot][(levels) >> 8 * (slot) & 7])
+#define AS_FAMILY(slot, levels) ((int)c->family[slot][(levels) >> 8 * (slot) & 15])
+#define AS_GIVEN(slot, levels) ((int)c->given[slot][(levels) >> 8 * (slot) & 15])
 
 /* What a query's bounds and fixed parts are; worked out once. */
 typedef struct {
