@@ -40,8 +40,8 @@ _WEAK: Final = re.compile(r"(?:^|;\s*)[afn]\.k\.a\. '(.*?)'\s*(?=;|\.?\s*$)")
 _DOB: Final = re.compile(r"(?:alt\. )?DOB (.+)")
 # Matched at the beginning of a segment and no further: a pattern for what may follow (issue dates, countries) would have to backtrack.
 _NUMBER: Final = re.compile(
-    r"(?:alt\. )?[^\d]*?(?:No\.?|Number|#|Passport|SSN|R\.?F\.?C\.?|C\.U\.R\.P\.|D\.N\.I\.|I\.F\.E\.|C\.U\.I\.P\.|RTN|Code|Card"
-    r"|ID|[Ee]lectoral|Nacional|Identidad|Booklet)[:#\s]+((?:[A-Z]{1,4}[ -])?[A-Z0-9][\w./-]*(?: (?=[\w./-]*\d)[\w./-]+)*)"
+    r"(?:alt\. )?[^\d]*?(?:No|Number|#|Passport|SSN|R\.?F\.?C|C\.U\.R\.P|D\.N\.I|N\.I\.E|I\.F\.E|C\.U\.I\.P|RTN|Code|Card|ID"
+    r"|[Ee]lectoral|Nacional|Identidad|Booklet)[.:#\s]+((?:[A-Z]{1,4}[ -])?(?=[\w./-]*\d)[A-Z0-9][\w./-]*(?: (?=[\w./-]*\d)[\w./-]+)*)"
 )
 _NO_DOCUMENT: Final = re.compile(r"(?:alt\. )?(?:Linked|POB|Phone|Fax|Email|Website|Digital Currency|Secondary|Additional|Executive)")
 _CITY: Final = re.compile(r"(?P<city>.+?),?\s+(?P<region>[A-Z]{2})(?:\s+(?P<zip>\d{5}(?:-\d{4})?))?")

@@ -102,6 +102,28 @@ def test_remarks_give_weak_aliases_sex_and_hashed_numbers(lenient: Callable[...,
     assert entry.fields["remarks"] == "POB Lima"
 
 
+@pytest.mark.parametrize(
+    ("segment", "number"),
+    [
+        ("Passport G 649385 issued 08 Sep 2006 expires 17 Jul 2011", "G649385"),
+        ("alt. Cedula No. 16.247.821 (Colombia)", "16247821"),
+        ("Electoral Registry No. CZSLBL54091825M200 (Mexico)", "CZSLBL54091825M200"),
+        ("National ID No. JMB 0105954171511", "JMB0105954171511"),
+        ("National ID No.: 1372584, Kenya", "1372584"),
+        ("C.U.R.P. # HESU430525HBCRMR13 (Mexico)", "HESU430525HBCRMR13"),
+        ("Driver's License No. 180839 (Mexico)", "180839"),
+        ("SSN 000-12-3456 (United States)", "000123456"),
+        ("Secondary sanctions risk: section 1(b) of Executive Order 13224", ""),
+        ("Linked To: BRIGADE 12345", ""),
+        ("arrested 23 Apr 2002", ""),
+    ],
+)
+def test_a_document_number_is_told_from_what_stands_around_it(segment: str, number: str, lenient: Callable[..., Any]) -> None:
+    [entry], _ = lenient(SDN.format(f"{segment}; POB Lima."), "ofac-csv", hash_id=str)
+    assert entry.id_hashes == ((number,) if number else ())
+    assert ("POB Lima" if number else segment) in entry.fields["remarks"]
+
+
 def test_a_zip_joins_aliases_addresses_and_the_rest_of_long_remarks(lenient: Callable[..., Any]) -> None:
     cut = "POB Rome; " + "x" * 980 + "; DOB 02 M"
     assert len(cut) == 1000
