@@ -68,6 +68,7 @@ def test_a_clear_visitor_with_a_sound_document_is_approved() -> None:
         ({"purpose": purpose(proof="chip")}, "document-not-proved"),
         ({"purpose": purpose(proof="signature"), "document": changed(proof="check_digits")}, "document-not-proved"),
         ({"verdict": Clear({}, by_name_only=True), "document": changed(birth_date=None)}, "no-birth-date"),
+        ({"verdict": Clear({}, by_name_only=True), "document": None, "purpose": purpose(document_required=False)}, "no-birth-date"),
         ({"document": changed(birth_date=date(2008, 3, 11))}, "under-age"),
         ({"purpose": purpose(auto_approve=False)}, "needs-staff"),
         ({"state": "hold"}, "incident"),

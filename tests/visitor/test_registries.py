@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -32,6 +33,8 @@ from visitor.registries.models import (
     ListUnreadable,
     NoSuchEntry,
     UnknownFormat,
+    first_day,
+    in_term,
     shrunk,
     trouble,
 )
@@ -381,6 +384,62 @@ def _subject(facts: Any) -> Any:
     return subject_of(facts)
 
 
+SLOW_IMPORT = """
+import asyncio, sys
+from pathlib import Path
+from visitor.app import running_node
+from visitor.keys import KeyRing
+from visitor.registries import importing
+from visitor.settings import Settings
+
+url, data, keys, file, flag = sys.argv[1:]
+
+async def late(conn):
+    Path(flag).touch()
+    await asyncio.sleep(60)
+
+async def main():
+    importing.store.change = late
+    settings = Settings(data=Path(data), database_url=url)
+    async with running_node(settings, url, KeyRing.load(Path(keys)), hardware=False) as node:
+        await node.registries.import_list("system", "offenders", "entries-jsonl", Path(file))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_service_killed_at_the_last_moment_of_an_import_leaves_the_old_revision(lists: Listings) -> None:
+    await lists.load()
+    keys, flag, data = lists.folder / "keys.json", lists.folder / "flag", lists.folder / "killed"
+    lists.node.keys.save(keys)
+    file = write(lists.folder / "next.jsonl", [*ENTRIES, Entry("F-4", (Name("ABERNATHY", "RUTH"),), ("1977-03-09",), "F")])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SLOW_IMPORT, lists.node.settings.database_url, str(data), str(keys), str(file), str(flag),
+    )
+    await until(flag.exists, 60)
+    process.kill()
+    await process.wait()
+    assert await count(lists, "watchlist_revisions") == 1 and isinstance(await lists.screen(STRANGER), Clear)
+    async with second_process(lists, data) as other:
+        await until(lambda: not other.registries.trouble())
+        assert other.registries.revisions() == {"offenders": 1}
+        assert len(list((data / "index").glob("work-*"))) == 1, "what the killed one was making is gone"
+    result = None
+    async with asyncio.timeout(20):
+        while result is None:  # its lock ends with its connection
+            with contextlib.suppress(ImportRunning):
+                result = await lists.node.registries.import_list("system", "offenders", "entries-jsonl", file)
+    assert (result.revision, result.added) == (2, 1) and isinstance(await lists.screen(STRANGER), PossibleMatch)
+
+
+async def test_health_says_why_visitors_are_held(lists: Listings) -> None:
+    client = await lists.client("desk")
+    told = (await client.get("/health")).json()
+    assert told["status"] == "degraded" and "No list is loaded" in told["degraded"]["watchlists"]
+    await lists.load()
+    assert "watchlists" not in (await client.get("/health")).json()["degraded"]
+
+
 # ── several processes ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -542,7 +601,7 @@ async def test_an_entry_that_cannot_be_searched_for_is_not_kept(lists: Listings)
 
 async def test_a_barring_that_has_run_out_no_longer_counts(lists: Listings) -> None:
     await lists.load()
-    today = datetime.now(UTC).date()
+    today = first_day(datetime.now(UTC))
     for number, until_day in enumerate((today - timedelta(days=1), today, None)):
         async with lists.node.db.transaction() as tx:
             entry = Entry("", (Name("Abernathy", "Ruth"),), ("1977-03-09",), "F")
@@ -550,6 +609,33 @@ async def test_a_barring_that_has_run_out_no_longer_counts(lists: Listings) -> N
         found = await lists.screen(STRANGER)
         assert len(found.matches) == number
     assert isinstance(row.valid_until, date | None)
+
+
+def test_a_term_holds_at_every_school() -> None:
+    def stands(at: datetime, **fields: str) -> bool:
+        return in_term(msgspec.structs.replace(MARLOW, fields=fields), at)
+
+    evening = datetime(2026, 3, 11, 3, 0, tzinfo=UTC)  # the 10th, ten in the evening, in Chicago
+    assert stands(evening) and stands(evening, expires_on="2026-03-10") and not stands(evening, expires_on="2026-03-09")
+    assert stands(evening, issued_on="2026-03-11") and not stands(evening, issued_on="2026-03-13")
+
+
+async def test_an_order_of_an_imported_list_counts_while_it_runs(lists: Listings) -> None:
+    file = lists.folder / "barred.csv"
+    head = "entry_id,family_name,given_name,birth_date,issued_on,expires_on\n"
+    for term, verdict in (("2998-01-31,2999-01-31", Clear), ("2020-01-31,2999-01-31", PossibleMatch), (",", PossibleMatch)):
+        file.write_text(f"{head}B-1,ABERNATHY,RUTH,1977-03-09,{term}\n")
+        await lists.node.registries.import_list("system", "trespass", "barred-csv", file)
+        assert isinstance(await lists.screen(STRANGER), verdict), term
+
+
+async def test_a_list_without_anybody_waits_for_a_persons_word(lists: Listings) -> None:
+    file = lists.folder / "barred.csv"
+    file.write_text("entry_id,family_name,given_name,birth_date,expires_on\nB-1,ABERNATHY,RUTH,1977-03-09,2020-01-31\n")
+    with pytest.raises(ListUnreadable, match="allow_shrink"):
+        await lists.node.registries.import_list("system", "trespass", "barred-csv", file)
+    result = await lists.node.registries.import_list("system", "trespass", "barred-csv", file, allow_shrink=True)
+    assert (result.revision, result.entries) == (1, 0) and isinstance(await lists.screen(STRANGER), Clear)
 
 
 async def test_many_barrings_are_searched_like_one(lists: Listings) -> None:

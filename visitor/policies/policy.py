@@ -146,15 +146,18 @@ def plan(purpose: Purpose, now: datetime, zone: ZoneInfo, *, known: bool = False
 
 
 def _held_by_document(purpose: Purpose, verdict: Verdict, document: DocumentFacts | None, today: date) -> str | None:
+    by_name_only = isinstance(verdict, Clear) and verdict.by_name_only
     if document is None:
-        return "no-document" if purpose.document_required else None
+        if purpose.document_required:
+            return "no-document"
+        return "no-birth-date" if by_name_only else None
     if document.expiry_date is not None and document.expiry_date < today:
         return "document-expired"
     if document.warnings & DOUBTS:
         return "document-doubtful"
     if _PROOFS.index(document.proof) < _PROOFS.index(purpose.proof):
         return "document-not-proved"
-    if isinstance(verdict, Clear) and verdict.by_name_only and document.proof != "chip":
+    if by_name_only and document.proof != "chip":
         return "no-birth-date"
     if not purpose.minors_alone and document.birth_date is not None and _age(document.birth_date, today) < 18:
         return "under-age"

@@ -19,7 +19,7 @@ from visitor.errors import VisitorError
 from visitor.registries import store
 from visitor.registries.build import Job
 from visitor.registries.indexes import IndexFiles
-from visitor.registries.models import SHARED, ImportFailed, ListRow
+from visitor.registries.models import SHARED, ImportFailed, ListRow, first_day
 from visitor.registries.shared import SharedLists
 from visitor.settings import Screening
 from watchlists import IndexFileError, Matcher
@@ -81,7 +81,7 @@ class Following:
                 raise
 
     async def _refresh(self) -> None:
-        today = datetime.now(UTC).date()
+        today = first_day(datetime.now(UTC))
         async with self._db.connection() as conn:
             # Counted before the rows are read: a row that comes between is searched under too old a number, never missed.
             heads = await store.in_force(conn)

@@ -125,8 +125,9 @@ class Importing:
             raise ListUnreadable(
                 f"{', '.join(filter(None, where))}: {staged.detail}", file=asked.file_name, line=staged.line, column=staged.column
             )
-        if not staged.entries:
-            raise ListUnreadable(f"{asked.file_name}: there is no person in this list.", file=asked.file_name, line=0, column=0)
+        if not staged.entries and not asked.allow_shrink:
+            words = "there is nobody in this list. Check the file; if it is right, import it again with allow_shrink."
+            raise ListUnreadable(f"{asked.file_name}: {words}", file=asked.file_name, line=0, column=0)
         return staged
 
     async def _swap(self, actor: str, asked: Asked, staged: Staged, revision_id: UUID, rows: Path, part: Path) -> ImportResult:

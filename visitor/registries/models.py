@@ -12,6 +12,7 @@ import msgspec
 
 from visitor.errors import BadInput, Conflict, NotFound, TooLarge, Unavailable
 from watchlists import Entry, Explanation, Match, Thresholds
+from watchlists.sources import in_force
 from watchlists.sources.snapshot import Limits
 
 Table = Literal["barred_entries", "custody_orders"]
@@ -252,6 +253,16 @@ def trouble(lists: Iterable[ListRow], searched: Mapping[str, int], now: datetime
     if stale := [one.title for one in every if one.required and one.stale(now, max_age_hours)]:
         return "list-stale", _these(stale)
     return None
+
+
+def first_day(now: datetime) -> date:
+    """The day it still is somewhere on Earth: what ends with a day holds until that day is over at every school."""
+    return (now - timedelta(hours=12)).date()
+
+
+def in_term(entry: Entry, now: datetime) -> bool:
+    """Whether an entry that states a term (`issued_on`, `expires_on`: district lists) is within it at any school."""
+    return in_force(entry, first_day(now)) or in_force(entry, (now + timedelta(hours=14)).date())
 
 
 def _these(titles: list[str]) -> str:

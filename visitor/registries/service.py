@@ -8,6 +8,7 @@ imported) holds visitors until its own index is there; how it gets there is told
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
@@ -38,6 +39,7 @@ from visitor.registries.models import (
     SharedRow,
     Table,
     UnknownFormat,
+    in_term,
     trouble,
 )
 from visitor.registries.shared import public_name
@@ -94,7 +96,17 @@ class Registries:
         except Exception as e:  # whatever the matcher raises, nobody is cleared by it; a message may quote a name, so it is not logged
             log.error("the matcher failed: %s", type(e).__qualname__)
             raise CannotScreen("matcher-failed", "", revisions) from None
-        return Screened(found, revisions)
+        return Screened(await self._in_term(found), revisions)
+
+    async def _in_term(self, found: tuple[Found, ...]) -> tuple[Found, ...]:
+        """Without matches whose order has run out or not begun. The index does not know of terms; matches are few."""
+        now, kept = datetime.now(UTC), []
+        for one in found:
+            with contextlib.suppress(NoSuchEntry):
+                if not in_term(await self.entry(one.list, one.match.entry_id), now):
+                    continue
+            kept.append(one)
+        return tuple(kept)
 
     def _search(self, subject: Subject) -> tuple[Found, ...]:
         matcher = self.matcher
