@@ -1,0 +1,94 @@
+"""The demo as a process, and a real Chromium to look at it with."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+
+
+class Demo:
+    def __init__(self, url: str, info: dict[str, Any]) -> None:
+        self.url = url
+        self.info = info
+        self.school = next(d["site_id"] for d in info["doors"] if d["name"] == "Main hall")
+        self.kiosk = next(s for s in info["stations"] if s["kind"] == "kiosk")
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """`visitor run --demo` on a fresh folder, for all the browser tests of this worker."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    from tests.processes import running
+
+    with tempfile.TemporaryDirectory(prefix="vd-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with running(folder / "data", "--demo", environment={"VISITOR_SCREENING__TIMEOUT_SECONDS": "60"}) as service:
+            service.wait_for_output("Stop with Ctrl-C", 180)
+            yield Demo(service.url, json.loads((folder / "data" / "demo.json").read_text()))
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Any]:
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        await chromium.close()
+
+
+@pytest.fixture
+async def camera_browser(tmp_path: Path) -> AsyncIterator[Any]:
+    """A Chromium whose camera sees the first license of the bench's drawer."""
+    from playwright.async_api import async_playwright
+
+    from readers.testing import camera_frame
+    from visitor.bench import wallet
+
+    video = tmp_path / "camera.y4m"
+    video.write_bytes(y4m(camera_frame(wallet.picture("long"))))
+    flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={video}"]
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS + flags)
+        yield chromium
+        await chromium.close()
+
+
+def y4m(image: bytes) -> bytes:
+    """Two frames of a picture as raw video (YUV4MPEG2, 4:2:0), which Chromium plays as its camera in a loop."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(image)).convert("YCbCr").resize((1280, 720))
+    y, cb, cr = picture.split()
+    half = [plane.resize((640, 360)).tobytes() for plane in (cb, cr)]
+    frame = b"FRAME\n" + y.tobytes() + half[0] + half[1]
+    return b"YUV4MPEG2 W1280 H720 F5:1 Ip A1:1 C420jpeg\n" + frame * 2
+
+
+async def wedge(page: Any, payload: bytes) -> None:
+    """Type a scan as a keyboard-wedge scanner does: control characters as Ctrl+key, then Enter."""
+    session = await page.context.new_cdp_session(page)
+    signs = {0x1C: "\\", 0x1D: "]", 0x1E: "^", 0x1F: "_"}
+    events = []
+    for code in payload + b"\r":
+        if code == 13:
+            events.append({"type": "keyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13})
+        elif code < 32:
+            events.append({"type": "keyDown", "key": signs.get(code, chr(code + 96)), "modifiers": 2})
+        else:
+            events.append({"type": "keyDown", "key": chr(code), "text": chr(code)})
+    # Sent without waiting for each answer: a scanner does not wait either.
+    await asyncio.gather(*(session.send("Input.dispatchKeyEvent", event) for event in events))
