@@ -48,6 +48,7 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/visits/{visit_id}/cancel"): DESK,
     ("POST", "/api/v1/visits/{visit_id}/remove"): DESK,
     ("POST", "/api/v1/visits/{visit_id}/escort/accept"): STAFF,
+    ("POST", "/api/v1/visits/{visit_id}/escort/hand-over"): STAFF,
     ("POST", "/api/v1/visits/{visit_id}/check-out"): STATION,
     # ── lists, screening, purposes ───────────────────────────────────────────────────────────────────────────
     ("GET", "/api/v1/purposes"): EVERY_ROLE | {"station"},
@@ -63,6 +64,10 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/custody-orders/{entry_id}/lift"): DESK,
     ("POST", "/api/v1/screenings/{screening_id}/decision"): DESK,
     ("POST", "/api/v1/clearances/{clearance_id}/revoke"): DESK,
+    # ── cards ────────────────────────────────────────────────────────────────────────────────────────────────
+    ("GET", "/api/v1/cards"): ADMIN,
+    ("POST", "/api/v1/cards"): ADMIN,
+    ("POST", "/api/v1/cards/{card_id}/revoke"): ADMIN,
     # ── badges and printers ──────────────────────────────────────────────────────────────────────────────────
     ("GET", "/api/v1/visits/{visit_id}/badge.png"): DESK,
     ("POST", "/api/v1/visits/{visit_id}/badge/reprint"): DESK,

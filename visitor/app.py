@@ -27,12 +27,15 @@ from visitor.accounts.service import Accounts
 from visitor.badges import routes as badges_routes
 from visitor.badges.service import Badges
 from visitor.badges.worker import PrintWorker
+from visitor.credentials import routes as credentials_routes
+from visitor.credentials.cards import Cards
 from visitor.credentials.service import Credentials
 from visitor.doors import routes as doors_routes
 from visitor.doors.bridge import Bridge
 from visitor.doors.service import Doors
 from visitor.emergency import routes as emergency_routes
 from visitor.emergency.service import Emergency
+from visitor.escorts import routes as escorts_routes
 from visitor.escorts.service import Escorts
 from visitor.events import EventBus
 from visitor.hall import routes as hall_routes
@@ -83,6 +86,7 @@ class Node:
         self.screening = Screening(database, self.registries, keys)
         self.policies = Policies(database, self.bus, self.sites)
         self.credentials = Credentials(database, keys)
+        self.cards = Cards(database, self.credentials, self.accounts, self.sites)
         self.badges = Badges(database, self.bus, keys, self.sites, self.credentials, transport_for)
         self.printing = PrintWorker(database, self.bus, self.sites, self.badges.produce, transport_for)
         self.escorts = Escorts(database, self.accounts)
@@ -132,7 +136,7 @@ class Node:
             "node": self, "settings": self.settings, "bus": self.bus, "sites": self.sites, "accounts": self.accounts,
             "database": self.db, "people": self.people, "registries": self.registries, "screening": self.screening,
             "policies": self.policies, "visits": self.visits, "views": self.views,
-            "credentials": self.credentials, "badges": self.badges, "escorts": self.escorts,
+            "credentials": self.credentials, "cards": self.cards, "badges": self.badges, "escorts": self.escorts,
             "doors": self.doors, "hall": self.hall, "emergency": self.emergency,
             "readings": self.readings, "faces": self.faces,
         }
@@ -225,7 +229,9 @@ def create_litestar(node: Node) -> Litestar:
             *policies_routes.HANDLERS,
             *registries_routes.HANDLERS,
             *screening_routes.HANDLERS,
+            *credentials_routes.HANDLERS,
             *badges_routes.HANDLERS,
+            *escorts_routes.HANDLERS,
             *visits_routes.HANDLERS,
             *doors_routes.HANDLERS,
             *hall_routes.HANDLERS,

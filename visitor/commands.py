@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -120,10 +121,10 @@ async def doctor(settings: Settings, print_test: str | None) -> int:
             say(not entry.stale, f"list {entry.name}", f"revision {entry.revision}, {entry.entries:,} entries, {words}")
         for site in node.sites.schools():
             for state in await node.badges.printer_states(site.id):
-                say(state.ok, f"printer {state.name}", state.words)
-        try:
-            import smartcard  # noqa: F401  # only whether it can be had
-        except ImportError:
+                # While no service runs, nobody but us can ask the printer how it is.
+                ok, words = (state.ok, state.words) if state.condition != "unattended" else await node.badges.ask(state.id)
+                say(ok, f"printer {state.name}", words)
+        if find_spec("smartcard") is None:
             say(True, "smart cards", "not installed: pip install pyscard (needs swig and libpcsclite-dev); all else runs")
         else:
             say(True, "smart cards", "pyscard is installed")

@@ -325,14 +325,17 @@ async def test_a_test_badge_says_what_became_of_it(office: FrontOffice) -> None:
     printer = office.printers[0].id
     assert await office.node.badges.print_test(printer) == (True, name, "printed a test badge and said so")
     assert scanned(office.desk.printed[0]) == ["TEST ONLY: THIS CODE OPENS NOTHING"]
+    assert await office.node.badges.ask(printer) == (True, "ready")
     office.desk.paper = Paper.OUT
     assert await office.node.badges.print_test(printer) == (False, name, "paper out")
+    assert await office.node.badges.ask(printer) == (False, "paper out")
     await office.desk.stop()
     assert await office.node.badges.print_test(printer) == (False, name, "refuses the connection")
     async with office.node.db.transaction() as tx:
         await office.node.sites.set_printer_address(tx, printer, "lpt1:")
     ok, _, words = await office.node.badges.print_test(printer)
     assert not ok and "must begin with tcp://" in words
+    assert await office.node.badges.ask(printer) == (False, words)
 
 
 # ── the store of jobs ────────────────────────────────────────────────────────────────────────────────────────

@@ -226,3 +226,60 @@ def test_two_cards_have_one_spelling_only_when_they_are_the_same(f1: str, b1: st
 def test_nothing_that_is_shown_of_a_card_is_its_hash() -> None:
     row = Standing(new_id(), None, new_id(), new_id(), "PIV", b"secret-hash", datetime.now(UTC), None)
     assert "secret" not in repr(row)
+
+
+# ── giving cards ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def admin_of(office: FrontOffice, site_id: UUID | None) -> dict[str, str]:
+    async with office.node.db.transaction() as tx:
+        return {"authorization": f"Bearer {await office.node.accounts.machine_token(tx, 'test', 'admin', site_id)}"}
+
+
+async def test_an_administrator_gives_a_card_and_takes_it_back(office: FrontOffice, client: Any) -> None:
+    here = await admin_of(office, office.site.id)
+    body = {"format": "H10301", "bits": "01" * 13, "staff_id": str(office.brandt.id)}
+    given = await client.post("/api/v1/cards", json=body, headers=here)
+    assert given.status_code == 201, given.text
+    card = given.json()["card"]
+    assert (card["holder"], card["format"], card["site_id"]) == ("Ms. Brandt", "H10301", str(office.site.id))
+    assert "bits" not in card and "0101" not in given.text
+    assert (await client.post("/api/v1/cards", json=body, headers=here)).json()["type"] == "card-already-known"
+    assert [c["id"] for c in (await client.get("/api/v1/cards", headers=here)).json()["cards"]] == [card["id"]]
+    elsewhere = await admin_of(office, office.other.id)
+    assert (await client.get("/api/v1/cards", headers=elsewhere)).json()["cards"] == []
+    assert (await client.post(f"/api/v1/cards/{card['id']}/revoke", headers=elsewhere)).status_code == 404
+    assert office.node.credentials.identifier("H10301", "01" * 13) in (await office.node.credentials.access_rows()).by_card()
+    assert (await client.post(f"/api/v1/cards/{card['id']}/revoke", headers=here)).status_code == 204
+    assert (await office.node.credentials.access_rows()).standing == ()
+    assert (await client.post(f"/api/v1/cards/{card['id']}/revoke", headers=here)).json()["type"] == "unknown-card"
+
+
+async def test_an_officers_card_takes_an_administrator_of_the_whole_district(office: FrontOffice, client: Any) -> None:
+    officer = await officer_at(office)
+    body = {"format": "PKOC", "bits": "04ab" * 8, "officer_id": str(officer.id)}
+    assert (await client.post("/api/v1/cards", json=body, headers=await admin_of(office, office.site.id))).status_code == 403
+    district = await admin_of(office, None)
+    given = await client.post("/api/v1/cards", json=body, headers=district)
+    assert given.status_code == 201, given.text
+    card = given.json()["card"]
+    assert (card["holder"], card["agency"], card["site_id"]) == ("Officer Lee", "Springfield Police", None)
+    assert await office.audited(UUID(card["id"])) == ["card.given"]
+    school = await admin_of(office, office.site.id)
+    assert (await client.get("/api/v1/cards", headers=school)).json()["cards"] == []
+    assert (await client.post(f"/api/v1/cards/{card['id']}/revoke", headers=school)).status_code == 403
+    assert (await client.post(f"/api/v1/cards/{card['id']}/revoke", headers=district)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"bits": ""}, 400), ({"format": "no such thing"}, 400), ({"staff_id": None}, 400), ({"officer_id": str(UUID(int=9))}, 400),
+        ({"staff_id": str(UUID(int=9))}, 404), ({"valid_until": "2020-01-01T00:00:00Z"}, 400), ({"number": 7}, 400),
+    ],
+)
+async def test_a_card_that_cannot_be_given_is_refused(office: FrontOffice, client: Any, change: dict[str, Any], status: int) -> None:
+    body = {"format": "H10301", "bits": "01" * 13, "staff_id": str(office.brandt.id)} | change
+    answer = await client.post("/api/v1/cards", json=body, headers=await admin_of(office, None))
+    assert answer.status_code == status, answer.text
+    assert (await office.node.credentials.access_rows()).standing == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -103,3 +104,20 @@ async def test_nobody_can_be_relieved_before_somebody_accepted(office: FrontOffi
     with pytest.raises(NotEscorted):
         async with office.node.db.transaction() as tx:
             await office.node.escorts.hand_over(tx, office.site.id, visit.id, office.okafor.id)
+
+
+async def test_a_phone_hands_a_visitor_over_and_another_schools_does_not(office: FrontOffice, client: Any) -> None:
+    visit = await office.visit(escorted=True)
+    await accept(office, visit.id, office.brandt.id)
+    async with office.node.db.transaction() as tx:
+        here = await office.node.accounts.machine_token(tx, "phone", "hall", office.site.id)
+        there = await office.node.accounts.machine_token(tx, "phone", "hall", office.other.id)
+    path, body = f"/api/v1/visits/{visit.id}/escort/hand-over", {"staff_id": str(office.okafor.id)}
+    assert (await client.post(path, json=body, headers={"authorization": f"Bearer {there}"})).status_code == 404
+    answer = await client.post(path, json=body, headers={"authorization": f"Bearer {here}"})
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["escort"]["staff_id"], answer.json()["escort"]["state"]) == (str(office.okafor.id), "accepted")
+    nobody = await client.post(
+        f"/api/v1/visits/{new_id()}/escort/hand-over", json=body, headers={"authorization": f"Bearer {here}"}
+    )
+    assert nobody.status_code == 404

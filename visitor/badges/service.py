@@ -269,6 +269,15 @@ class Badges:
                 tx.notify("printers", line.site_id, line.id)
         return len(moved)
 
+    async def ask(self, printer_id: UUID) -> tuple[bool, str]:
+        """Ask a printer how it is, past what the process that prints has heard: (whether it can print, in words)."""
+        printer = self._sites.printer(printer_id)
+        try:
+            status = await self._transport_for(printer.address, printer.profile).status()
+        except (PrinterError, ValueError) as e:
+            return False, str(e)
+        return status.ready, status.words()
+
     async def print_test(self, printer_id: UUID) -> tuple[bool, str, str]:
         """Print a badge for nobody, past the line: (whether it went well, which printer, what happened in words)."""
         printer = self._sites.printer(printer_id)

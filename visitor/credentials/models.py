@@ -78,6 +78,20 @@ class Standing(msgspec.Struct, frozen=True):
         return f"<Standing {self.id}, {'officer' if self.officer_id else 'staff'}>"
 
 
+class Card(msgspec.Struct, frozen=True):
+    """A card in use, as administrators see it: whose it is, never its number."""
+
+    id: UUID
+    format: str
+    staff_id: UUID | None
+    officer_id: UUID | None
+    site_id: UUID | None
+    holder: str
+    agency: str
+    valid_from: datetime
+    valid_until: datetime | None
+
+
 class AccessRows(msgspec.Struct, frozen=True):
     """Everything that could open a door: pending and active credentials, and cards that are not revoked."""
 

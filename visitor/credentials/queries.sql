@@ -47,3 +47,12 @@ on conflict (identifier) where revoked_at is null do nothing returning id;
 
 -- name: revoke_standing$
 update standing_credentials set revoked_at = :now where id = :id and revoked_at is null returning id;
+
+-- name: cards
+-- Cards in use with who carries them, newest first; of one school's staff, of all staff, or of officers too.
+select c.id, c.format, c.staff_id, c.officer_id, s.site_id, coalesce(s.name, o.name) as holder, coalesce(a.name, '') as agency,
+  c.valid_from, c.valid_until
+from standing_credentials c left join staff s on s.id = c.staff_id
+left join officers o on o.id = c.officer_id left join agencies a on a.id = o.agency_id
+where c.revoked_at is null and (c.officer_id is not null and :officers or s.site_id = any(:sites::uuid[]) or s.id is not null and :everywhere)
+order by c.id desc;

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from visitor import db
-from visitor.credentials.models import AccessRows, Credential, Standing
+from visitor.credentials.models import AccessRows, Card, Credential, Standing
 
 _q = db.queries(__file__)
 
@@ -66,6 +66,12 @@ async def add_standing(conn: db.Connection, row: Standing) -> bool:
     fields = msgspec.structs.asdict(row)
     del fields["site_id"]
     return await _q.add_standing(conn, **fields) is not None
+
+
+async def cards(conn: db.Connection, sites: frozenset[UUID] | None) -> list[Card]:
+    """Of these schools' staff; with None of everybody, officers too."""
+    rows = _q.cards(conn, sites=list(sites or ()), everywhere=sites is None, officers=sites is None)
+    return await db.each(rows, Card)
 
 
 async def revoke_standing(conn: db.Connection, standing_id: UUID, now: datetime) -> bool:

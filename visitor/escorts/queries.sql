@@ -19,3 +19,6 @@ where state in ('asked', 'accepted') and (:site_id::uuid is null or site_id = :s
 -- name: of_visit
 select site_id, id, visit_id, staff_id, state, asked_at, accepted_at, ended_at from escorts
 where site_id = :site_id and visit_id = :visit_id order by id;
+
+-- name: site_of_visit$
+select site_id from escorts where visit_id = :visit_id limit 1;

@@ -12,9 +12,11 @@ import msgspec
 
 from visitor import audit, db
 from visitor.accounts.service import Accounts
+from visitor.errors import NotFound
 from visitor.escorts import store
 from visitor.escorts.models import EscortRow, MayNotEscort, NoEscortAsked, NotEscorted
 from visitor.ids import new_id
+from visitor.security import Principal
 
 
 class Escorts:
@@ -74,6 +76,15 @@ class Escorts:
         await store.add(tx.conn, after)
         await self._told(tx, after, actor, "escort.handed_over", before=row.id)
         return after
+
+    async def relieve(self, principal: Principal, visit_id: UUID, staff_id: UUID) -> EscortRow:
+        """`hand_over` as a person asks for it. Raises what that raises, and NotFound for another school's visit."""
+        async with self._db.transaction() as tx:
+            site_id = await store.site_of_visit(tx.conn, visit_id)
+            if site_id is None:
+                raise NotFound("There is no such visit with an escort at a school of yours.")
+            principal.require(site_id, "hall", "desk", "admin")
+            return await self.hand_over(tx, site_id, visit_id, staff_id, actor=principal.actor)
 
     async def end(self, tx: db.Tx, site_id: UUID, visit_id: UUID, *, actor: str = "system") -> None:
         """The visit is over, or needs no escort any more. Ending twice changes nothing."""

@@ -38,3 +38,8 @@ async def open_at(conn: db.Connection, site_id: UUID | None) -> list[EscortRow]:
 
 async def of_visit(conn: db.Connection, site_id: UUID, visit_id: UUID) -> list[EscortRow]:
     return await db.each(_q.of_visit(conn, site_id=site_id, visit_id=visit_id), EscortRow)
+
+
+async def site_of_visit(conn: db.Connection, visit_id: UUID) -> UUID | None:
+    found: UUID | None = await _q.site_of_visit(conn, visit_id=visit_id)
+    return found
