@@ -113,7 +113,7 @@ async def credential(
     site = faces.sites.site(incident.site_id)
     officer = await accounts.officer(data.officer_id)
     context = faces.context(principal, site, *_ROLES, qr=draw(issued.token), until=issued.until, officer=officer, incident=incident)
-    return Template("respond/credential.html", context=context)
+    return Template("respond/credential.html", context=context, status_code=201)
 
 
 def draw(token: str) -> str:

@@ -77,7 +77,7 @@ async function apply(form) {
 // ── purposes ────────────────────────────────────────────────────────────────────────────────────────────────
 
 const WORDS = { minutes: "minutes", zones: "may go to", escort: "escort", proof: "ID", label_en: "English", label_es: "Spanish", document_required: "ID needed", host_required: "host needed", auto_approve: "let in without staff", minors_alone: "minors alone" };
-const read = (row) => Object.fromEntries($$("input, select", row).map((f) => [f.name, f.type === "checkbox" ? f.checked : f.name === "minutes" ? Number(f.value) : f.name === "zones" ? f.value.split(",").map((z) => z.trim()).filter(Boolean) : f.value.trim()]));
+const read = (row) => Object.fromEntries($$("input, select, textarea", row).map((f) => [f.name, f.type === "checkbox" ? f.checked : f.name === "minutes" ? Number(f.value) : f.name === "zones" ? f.value.split(",").map((z) => z.trim()).filter(Boolean) : f.value.trim()]));
 const purposes = (form) => $$("[data-purpose]", form).map(read);
 const plain = (v) => (v === true ? "yes" : v === false ? "no" : Array.isArray(v) ? v.join(", ") || "nowhere" : v);
 const form = $("form[data-purposes]");

@@ -3,7 +3,7 @@
 import { Unreachable, base64, call, post } from "./api.js";
 import "./act.js";
 import { Camera, cameraTrouble } from "./camera.js";
-import { connect, refresh, times } from "./live.js";
+import { clock, connect, refresh, times } from "./live.js";
 import { say } from "./say.js";
 import { Wedge } from "./wedge.js";
 
@@ -97,7 +97,7 @@ function answer(a) {
   $("[data-name]", main).textContent = v ? plain(v.name) : "";
   const facts = [];
   if (v) {
-    const until = new Date(v.valid_until).toLocaleTimeString("en-US", { hour: "numeric", minute: "2-digit" });
+    const until = clock(Date.parse(v.valid_until));
     if (a.verdict === "here-legitimately") facts.push(["Until", a.minutes_left != null ? `${until}, ${a.minutes_left < 60 ? `${a.minutes_left} min` : `${Math.floor(a.minutes_left / 60)} h ${a.minutes_left % 60} min`} left` : until]);
     if (v.zones.length) facts.push(["May go to", v.zones.join(", ")]);
     if (a.escort?.required) facts.push(["Escort", a.escort.name || "nobody yet"]);

@@ -3,7 +3,7 @@
 import { Unreachable, base64, call, fragment, uuid } from "./api.js";
 import { Camera } from "./camera.js";
 import { ScreenKeyboard } from "./keyboard.js";
-import { connect } from "./live.js";
+import { connect, zone } from "./live.js";
 import { Wedge } from "./wedge.js";
 
 const QUIET = 20000;   // ms without a touch until the kiosk asks whether someone is there; it clears itself 10 s later
@@ -85,7 +85,8 @@ function setLanguage(to) {
   tick();
 }
 function tick() {
-  $("[data-clock]").textContent = new Date().toLocaleString(lang() === "es" ? "es-US" : "en-US", { weekday: "long", hour: "numeric", minute: "2-digit" });
+  const said = new Date().toLocaleString(lang() === "es" ? "es-US" : "en-US", { weekday: "long", hour: "numeric", minute: "2-digit", timeZone: zone });
+  $("[data-clock]").textContent = said[0].toUpperCase() + said.slice(1);
 }
 
 // ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────

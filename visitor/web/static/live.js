@@ -56,7 +56,9 @@ export function connect(url, { topics = [], onChange, onLink = () => {} }) {
   return { close: () => source.close(), get state() { return state; } };
 }
 
-export const clock = (ms) => new Date(ms).toLocaleTimeString(document.documentElement.lang === "es" ? "es-US" : "en-US", { hour: "numeric", minute: "2-digit" });
+// Times are the school's, wherever the device thinks it is.
+export const zone = document.documentElement.dataset.zone || undefined;
+export const clock = (ms) => new Date(ms).toLocaleTimeString(document.documentElement.lang === "es" ? "es-US" : "en-US", { hour: "numeric", minute: "2-digit", timeZone: zone });
 
 // Put new HTML in place of a part's, keeping focus, scroll and what is being typed. Rows that were not there before arrive.
 export function swap(container, html) {
@@ -84,7 +86,7 @@ export function times(root = document) {
   const now = Date.now();
   for (const t of root.querySelectorAll("time[data-rel], time[data-until], time[data-since]")) {
     const at = Date.parse(t.dateTime);
-    if (!t.title) t.title = new Date(at).toLocaleString("en-US");
+    if (!t.title) t.title = new Date(at).toLocaleString("en-US", { timeZone: zone });
     if ("since" in t.dataset) {
       const s = Math.max(0, Math.floor((now - at) / 1000));
       t.textContent = s >= 3600 ? `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min` : `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`;

@@ -6,6 +6,7 @@
 // one before. Anything slower is a person typing, or a stray key, and is left alone.
 
 const GAP = 250;   // ms: longer than a Bluetooth scanner's hiccup, shorter than two scans
+const LEAD = 100;  // ms: before a scan has shown its speed
 const MEAN = 50;   // ms a key on average; a fast typist needs 90
 const MIN = 8;     // keys; with a terminator MIN_ENDED will do
 const MIN_ENDED = 5;
@@ -78,7 +79,8 @@ export class Wedge {
   }
 
   take(code, event) {
-    if (this.codes.length && event.timeStamp - this.last > GAP) this.end();
+    const gap = event.timeStamp - this.last;
+    if (this.codes.length && gap > (this.told ? GAP : LEAD)) this.end(); // what a person typed just before is no part of the scan
     if (!this.codes.length) {
       this.first = event.timeStamp;
       const field = event.target;
