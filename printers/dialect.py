@@ -32,11 +32,12 @@ class Dialect(Protocol):
     async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
         """Ask how the printer is. Raises `TimeoutError`, `OSError` or `EOFError` when it does not say."""
 
-    async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
-        """Return once the printer has worked off all it was sent.
+    async def confirm(self, wire: Wire, seconds: float, quiet: float, waiting: Waiting) -> bool:
+        """Return True once the printer says that it has worked off all it was sent.
 
-        Asks on while the printer answers that it is not ready, passing each such state to `waiting`. Raises as
-        `status` does once it no longer answers for `seconds`.
+        Asks on while the printer answers that it is not ready, passing each such state to `waiting`. False means that
+        it has received everything and was ready for `quiet` seconds without saying more. Raises as `status` does once
+        it no longer answers for `seconds`.
         """
 
 
@@ -47,6 +48,7 @@ class EscPos:
 
     def __init__(self, confirms: bool) -> None:
         self.confirms = confirms
+        self._mute = False
 
     async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
         await wire.write(b"".join(escpos.ASK), seconds)
@@ -62,12 +64,16 @@ class EscPos:
                 answers += ours
         return escpos.parse_status(answers[: len(escpos.ASK)])
 
-    async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
+    async def confirm(self, wire: Wire, seconds: float, quiet: float, waiting: Waiting) -> bool:
         await wire.write(escpos.CONFIRM, seconds)
-        # Asking in between costs a long badge nothing: DLE EOT overtakes what waits in the buffer.
+        # Asking in between costs a long badge nothing: DLE EOT overtakes what waits in the printer's buffer. On the wire
+        # it comes after the badge, so that its answer also says that all of the badge has arrived.
         pause = min(2.0, seconds / 4)
+        if self._mute:
+            # It has been found not to know GS r; its state is asked for at once and what it says is waited for no longer.
+            pause, quiet = min(0.2, pause), min(1.0, quiet)
         loop = asyncio.get_running_loop()
-        heard = loop.time()
+        heard = ready_since = loop.time()
         answers = b""
         while True:
             try:
@@ -80,11 +86,18 @@ class EscPos:
                 continue
             heard = loop.time()
             if any(byte & 0x93 != 0x12 and byte & 0x90 == 0 for byte in fresh):
-                return
+                self._mute = False
+                return True
             answers += fresh
             if len(answers) >= len(escpos.ASK):
-                waiting(escpos.parse_status(answers[: len(escpos.ASK)]))
+                status = escpos.parse_status(answers[: len(escpos.ASK)])
+                waiting(status)
                 answers = b""
+                if not status.ready:
+                    ready_since = heard
+                elif heard - ready_since > quiet:
+                    self._mute = True
+                    return False
 
 
 class Zpl:
@@ -96,12 +109,12 @@ class Zpl:
     async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
         return zpl.parse_status(await self._ask(wire, seconds))
 
-    async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
+    async def confirm(self, wire: Wire, seconds: float, quiet: float, waiting: Waiting) -> bool:
         while True:
             answer = await self._ask(wire, seconds)
             status = zpl.parse_status(answer)
             if status.ready and zpl.idle(answer):
-                return
+                return True
             waiting(status)
             await asyncio.sleep(min(0.25, seconds))
 
@@ -127,12 +140,12 @@ class Brother:
             if brother.status_type(packet) in (0, brother.FAULT):
                 return brother.parse_status(packet)
 
-    async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
+    async def confirm(self, wire: Wire, seconds: float, quiet: float, waiting: Waiting) -> bool:
         # No question may be asked while it prints ("Status information request"): it tells by itself.
         while True:
             packet = await self._packet(wire, seconds)
             if brother.status_type(packet) == brother.COMPLETED:
-                return
+                return True
             if brother.status_type(packet) == brother.FAULT:
                 waiting(brother.parse_status(packet))
 
@@ -153,8 +166,8 @@ class Silent:
     async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
         return UNKNOWN
 
-    async def confirm(self, wire: Wire, seconds: float, waiting: Waiting) -> None:
-        return
+    async def confirm(self, wire: Wire, seconds: float, quiet: float, waiting: Waiting) -> bool:
+        return False
 
 
 def dialect_for(profile: Profile) -> Dialect:

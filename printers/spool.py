@@ -214,6 +214,7 @@ class Spool:
         await self._recover()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_recovering())
+            group.create_task(self._keep_failing_over())
             for line in self._lines.values():
                 group.create_task(self._serve(line))
 
@@ -231,6 +232,19 @@ class Spool:
                 await self._recover()
             except Exception:
                 log.exception("print jobs of dead workers could not be looked for; trying again")
+
+    async def _keep_failing_over(self) -> None:
+        """For printers that are stuck in the middle of a badge: those behind it in line need not wait."""
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._policy.poll):
+                    await self._stopping.wait()
+            for line in self._lines.values():
+                if line.problem and line.job is not None:
+                    try:
+                        await self._fail_over(line)
+                    except Exception:
+                        log.exception("printer %s: its jobs could not be sent on; trying again", line.printer.name)
 
     async def _recover(self) -> None:
         for job in await self._store.recover(self._worker):

@@ -41,13 +41,15 @@ class Receipt(msgspec.Struct, frozen=True):
 class Timeouts(msgspec.Struct, frozen=True):
     """Seconds to wait: for a connection, for an answer, for a stalled write to move, for the end of a job.
 
-    `finish` runs from the last sign of life: a printer that says "paper out" is waited for.
+    `finish` runs from the last sign of life: a printer that says "paper out" is waited for. `quiet` is how long a
+    printer that has received a badge and is ready may keep silent about it before that is taken for its way.
     """
 
     connect: float = 4.0
     answer: float = 3.0
     stall: float = 20.0
     finish: float = 30.0
+    quiet: float = 8.0
 
 
 class Transport(Protocol):
@@ -154,12 +156,12 @@ class _Wired:
             waiting(status)
 
         try:
-            await self._dialect.confirm(wire, self._timeouts.finish, said)
+            confirmed = await self._dialect.confirm(wire, self._timeouts.finish, self._timeouts.quiet, said)
         except TimeoutError:
             raise Interrupted("the printer did not say that it printed", total, total) from None
         except (OSError, EOFError, ValueError):
             raise Interrupted("the connection broke before the printer confirmed", total, total) from None
-        return Receipt(confirmed=True)
+        return Receipt(confirmed=confirmed)
 
 
 class _Descriptor:

@@ -18,12 +18,18 @@ from printers.testing import VirtualPrinter, sample_badges
 PATHS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+class Address(str):
+    """host:port of the server, and its log to show when something is wrong."""
+
+    log: Path
+
+
 def which(program: str) -> str | None:
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{PATHS}")
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     cupsd, lpadmin = which("cupsd"), which("lpadmin")
     if cupsd is None or lpadmin is None or which("lp") is None:
         pytest.skip("CUPS is not installed (cups, cups-client), so no raw queue can be tried")
@@ -37,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = probe.getsockname()[1]
     user = getpass.getuser()
     (root / "cupsd.conf").write_text(
-        f"Listen 127.0.0.1:{port}\nBrowsing Off\nDefaultAuthType None\nLogLevel error\nWebInterface No\nErrorPolicy retry-job\n"
+        f"Listen 127.0.0.1:{port}\nBrowsing Off\nDefaultAuthType None\nLogLevel info\nWebInterface No\nErrorPolicy retry-job\n"
         "JobRetryInterval 1\nPreserveJobFiles No\n<Location />\n Order allow,deny\n Allow all\n</Location>\n"
         "<Policy default>\n <Limit All>\n  Order allow,deny\n  Allow all\n </Limit>\n</Policy>\n"
     )
@@ -65,7 +71,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         else:
             log = root / "error.log"
             pytest.skip(f"cupsd does not run here: {log.read_text()[-300:] if log.exists() else process.poll()}")
-        yield address
+        found = Address(address)
+        found.log = root / "error.log"
+        yield found
     finally:
         process.terminate()
         try:
@@ -84,7 +92,7 @@ async def add_queue(server: str, name: str, device: str) -> None:
     assert process.returncode == 0, (out + err).decode()
 
 
-async def test_a_raw_queue_passes_a_badge_byte_for_byte(server: str) -> None:
+async def test_a_raw_queue_passes_a_badge_byte_for_byte(server: Address) -> None:
     data = produce(sample_badges()["escort"], "80mm", "epson-tm")
     async with VirtualPrinter() as printer:
         await add_queue(server, "frontdesk", f"socket://127.0.0.1:{printer.port}")
@@ -92,9 +100,10 @@ async def test_a_raw_queue_passes_a_badge_byte_for_byte(server: str) -> None:
         assert (await transport.status()).ready
         receipt = await transport.send(data)
         assert not receipt.confirmed
-        async with asyncio.timeout(30):
-            while printer.count == 0:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        deadline = time.monotonic() + 60
+        while printer.count == 0 and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert printer.count == 1, server.log.read_text()[-3000:]
         assert printer.printed[0].data == data
 
 

@@ -201,6 +201,27 @@ async def test_a_printer_that_hangs_up_after_taking_it_all_leaves_doubt() -> Non
     assert broken.value.sent == broken.value.total == 5003
 
 
+async def test_a_printer_that_does_not_know_gs_r_is_believed_by_its_state_once_it_has_everything() -> None:
+    got = bytearray()
+    answers = [bytes.fromhex("12121212")] * 2 + [bytes.fromhex("1a32127e")] * 3 + [bytes.fromhex("12121212")] * 100
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(4096):
+            got.extend(data)
+            for _ in range(data.count(b"\x10\x04\x04")):
+                writer.write(answers.pop(0))
+
+    waiting: list[str] = []
+    async with listener(talk) as port:
+        patient = Timeouts(connect=1.0, answer=0.5, finish=0.4, quiet=0.3)
+        transport = NetworkTransport("127.0.0.1", port, profile="epson-tm", timeouts=patient)
+        for _ in range(2):
+            receipt = await transport.send(b"badge", waiting=lambda status: waiting.append(status.words()))
+            assert not receipt.confirmed
+    # Out of paper, it was not believed; ready for a while, it was.
+    assert waiting[0] == "ready" and "paper out" in waiting and waiting[-1] == "ready" and got.count(b"badge") == 2
+
+
 async def test_nothing_is_sent_when_the_first_byte_could_not_be_noted() -> None:
     async with VirtualPrinter() as printer:
         transport = NetworkTransport("127.0.0.1", printer.port, profile="epson-tm", timeouts=SHORT)
