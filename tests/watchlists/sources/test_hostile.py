@@ -330,6 +330,12 @@ def test_no_text_takes_time_out_of_all_proportion(text: str) -> None:
             read_any((header + row + "\n").encode(), format)
 
 
+@pytest.mark.parametrize("id_", ["x" * 201, "two\nlines", "\x1b[2J", "\u202ethgir"])
+def test_an_id_that_could_not_be_shown_in_a_log_is_refused(id_: str, lenient: Callable[..., Any]) -> None:
+    entries, report = lenient(json.dumps({"id": id_, "names": [{"family": "Doe"}]}) + "\n", "entries-jsonl")
+    assert entries == [] and report.refused == 1 and id_ not in str(report.problems[0])
+
+
 def test_an_alias_without_end_is_dropped_and_its_entry_kept(lenient: Callable[..., Any]) -> None:
     text = json.dumps({"id": "1", "names": [{"family": "x" * 600}, {"family": "Doe", "kind": "alias"}]}) + "\n"
     [entry], report = lenient(text, "entries-jsonl")
