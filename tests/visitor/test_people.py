@@ -183,5 +183,11 @@ async def test_what_is_no_photo_is_refused_in_words(data: bytes, problem: type[E
         await clean(data)
 
 
+async def test_two_of_whom_nothing_is_known_are_two(lists: Listings) -> None:
+    async with lists.node.db.transaction() as tx:
+        made = [await lists.node.people.find_or_make(tx, lists.site.id, PersonFacts(""), None) for _ in range(2)]
+    assert made[0].id != made[1].id and made[0].weak and made[1].weak
+
+
 async def test_an_unknown_person_has_no_photo(lists: Listings) -> None:
     assert await lists.node.people.photo(lists.site.id, new_id()) is None

@@ -247,6 +247,37 @@ async def test_no_list_moves_between_the_comparison_and_the_commit(lists: Listin
         assert not await lists.node.screening.still_current(tx, verdict)
 
 
+async def test_no_screening_is_kept_that_its_own_lists_contradict(lists: Listings) -> None:
+    """Somebody is barred and the barring lifted, over and over, while check-ins go on: an odd revision bars, an even one does not."""
+    await lists.load()
+    registries, screening, kept = lists.node.registries, lists.node.screening, []
+    entry = msgspec.structs.replace(OSKARI, names=(Name("ABERNATHY", "RUTH"),), birth_dates=("1977-03-09",), sex="F")
+    done = asyncio.Event()
+
+    async def toggle() -> None:
+        for _ in range(15):
+            async with lists.node.db.transaction() as tx:
+                row = await registries.bar(tx, lists.site.id, entry, "trespass", "system")
+            await asyncio.sleep(0)
+            async with lists.node.db.transaction() as tx:
+                await registries.lift(tx, desk(lists), "barred_entries", row.id, "lifted")
+        done.set()
+
+    async def check_in() -> None:
+        while not done.is_set():
+            verdict = await lists.screen(STRANGER)
+            async with lists.node.db.transaction() as tx:
+                if await screening.still_current(tx, verdict) and not isinstance(verdict, Unavailable):
+                    kept.append((await tx.conn.fetchval("select count(*) from barred_entries"), verdict))
+
+    await asyncio.gather(toggle(), *(check_in() for _ in range(4)))
+    assert len(kept) > 20
+    for barrings, verdict in kept:
+        revision = verdict.revisions.get("barred", 0)
+        assert isinstance(verdict, PossibleMatch if revision % 2 else Clear) and revision in (2 * barrings - 1, 2 * barrings)
+    assert {type(verdict) for _, verdict in kept} == {Clear, PossibleMatch}
+
+
 # ── decisions and clearances ─────────────────────────────────────────────────────────────────────────────────
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from visitor.errors import NotFound
 from visitor.ids import new_id
 from visitor.keys import KeyRing
 from visitor.people import store
-from visitor.people.models import Identity, Person, PersonFacts, PersonSecrets, identity_of
+from visitor.people.models import Identity, Person, PersonFacts, PersonSecrets, canonical, folded, identity_of
 from watchlists.sources import canonical_id, keyed_hash
 
 
@@ -23,7 +24,9 @@ class People:
         self._hash_id = keyed_hash(keys.registry_key())
 
     def identity(self, facts: PersonFacts) -> Identity:
-        """By document where there is one, else by name and birth date and weak."""
+        """By document where there is one, else by name and birth date and weak; of whom nothing is known, never twice the same."""
+        if not any((canonical(facts.document_number), folded(facts.family_name), folded(facts.given_name))):
+            return Identity(secrets.token_bytes(32), weak=True)
         return identity_of(facts, self._keys.identity_key)
 
     def hashed(self, facts: PersonFacts) -> PersonFacts:

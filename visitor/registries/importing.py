@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from visitor import audit, db
@@ -78,6 +79,8 @@ class Importing:
                 return await self._swap(actor, asked, staged, revision_id, rows, part)
             except OSError as e:
                 raise ImportFailed(f"The import could not be written to disk ({e.strerror}). Is there room?") from e
+            except asyncpg.PostgresError as e:  # its message may quote an entry
+                raise ImportFailed(f"PostgreSQL did not take the entries ({type(e).__name__}). Is there room on its disk?") from None
             finally:
                 rows.unlink(missing_ok=True)
                 part.unlink(missing_ok=True)

@@ -281,7 +281,10 @@ class Registries:
 
     async def _on_event(self, event: db.Event) -> None:
         if self._ready and event.topic in ("watchlists", "sync"):
-            await self.refresh()
+            try:
+                await self.refresh()
+            except Exception as e:  # screenings look again before they trust anything; a message may quote an entry
+                log.error("the lists could not be brought up to date: %s", type(e).__qualname__)
 
     async def refresh(self) -> None:
         """Bring what is searched to what is in force."""

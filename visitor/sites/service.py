@@ -104,7 +104,11 @@ class Sites:
 
     async def district(self, tx: db.Tx) -> UUID:
         """The hub's own site, which rows about the whole district belong to; made where it is first needed."""
-        return await store.district(tx.conn, new_id())
+        new = new_id()
+        found = await store.district(tx.conn, new)
+        if found == new:
+            tx.notify("sites", new, new)
+        return found
 
     async def set_state(self, tx: db.Tx, site_id: UUID, state: State, *, exercise: bool, incident_id: UUID | None) -> SiteState:
         """Set the site's state in the transaction that declares or resolves an incident; doors follow at its commit."""
