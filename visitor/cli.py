@@ -68,7 +68,8 @@ def parser() -> argparse.ArgumentParser:
     _common(shown)
     imported = _command(
         list_commands, "import", "import a file as a new revision of a list",
-        "visitor watchlist import offenders registry.csv --format mapped-csv\n  visitor watchlist import sanctions sdn.zip --format ofac-csv",
+        "visitor watchlist import offenders registry.csv --format mapped-csv\n"
+        "  visitor watchlist import sanctions sdn.zip --format ofac-csv",
         _import,
     )
     imported.add_argument("name", help="the list's name")
@@ -82,7 +83,8 @@ def parser() -> argparse.ArgumentParser:
     _common(pair)
 
     token = _command(
-        commands, "token", "make a token for a machine", "visitor token 'door controller' --role doors --site 'Maple Grove Elementary'", _token
+        commands, "token", "make a token for a machine",
+        "visitor token 'door controller' --role doors --site 'Maple Grove Elementary'", _token,
     )
     token.add_argument("name", help="what it is for; shown in the audit as an id")
     token.add_argument("--role", required=True, choices=["desk", "hall", "respond", "admin", "doors"])
@@ -107,7 +109,9 @@ def _command(commands: Any, name: str, summary: str, example: str, function: Com
 
 
 def _common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: $VISITOR_DATA or the usual place for this account)")
+    command.add_argument(
+        "--data", type=Path, metavar="DIR", help="data folder (default: $VISITOR_DATA or the usual place for this account)"
+    )
     command.add_argument("--config", type=Path, metavar="FILE", help="visitor.toml (default: $VISITOR_CONFIG)")
 
 

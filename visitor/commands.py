@@ -57,13 +57,14 @@ async def watchlists(settings: Settings) -> int:
     width = max(len(entry.name) for entry in lists)
     print(f"{'list':<{width}}  revision  entries      age")
     for entry in lists:
-        age = "never" if entry.age_hours is None else f"{entry.age_hours:.0f} h" if entry.age_hours < 72 else f"{entry.age_hours / 24:.0f} d"
+        hours = entry.age_hours
+        age = "by hand" if hours is None else f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} d"
         print(f"{entry.name:<{width}}  {entry.revision:>8}  {entry.entries:>7,}  {age:>7}{'  TOO OLD' if entry.stale else ''}")
     return 0
 
 
 async def import_list(settings: Settings, name: str, file: Path, form: str, *, allow_shrink: bool) -> int:
-    if not file.is_file():
+    if not file.is_file():  # noqa: ASYNC240  before anything runs that could be kept waiting
         raise SetupError(f"There is no file {file}.")
     print(f"Importing {file.name} as {name} …", flush=True)
     async with _node(settings) as node:

@@ -139,7 +139,7 @@ async def run(settings: Settings) -> int:
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # ours stop the whole stack
         _stop_on_signals(server)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started and not serving.done():
+        while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn tells by a flag only
             await asyncio.sleep(0.02)
         progress.done()
         if server.started:

@@ -114,7 +114,7 @@ async def test_a_possible_match_is_decided_at_the_desk(demo: Demo, browser: Any)
     await kiosk.click("[data-host] >> nth=0")
     await _finish(kiosk, "wait")
     # The desk sees it by itself, and decides by keyboard.
-    row = desk.locator("[data-visit]", has_text="Reyes")
+    row = desk.locator(".row[data-visit]", has_text="Reyes")
     await row.first.wait_for()
     await row.first.click()
     await desk.wait_for_selector("article[data-status='held']")
@@ -179,7 +179,8 @@ async def test_an_incident_stops_visitors_and_lets_the_police_in(demo: Demo, bro
             return str((await doors.post(f"/api/v1/doors/{where['id']}/taps", json=what)).json()["verdict"])
 
         assert await tap(door, {"token": visit["badge"]["token"]}) == "granted"
-        bench, _ = await _page(browser, demo, "respond", 1440, 900)
+        respond, _ = await _page(browser, demo, "respond", 1440, 900)
+        await respond.goto(f"{demo.url}/respond?site={demo.school}")
         declared = await api.post(
             "/api/v1/incidents", json={"site_id": demo.school, "state": "lockdown", "exercise": True, "note": "drill"}
         )
@@ -188,7 +189,7 @@ async def test_an_incident_stops_visitors_and_lets_the_police_in(demo: Demo, bro
             assert declared.status_code == 201
             assert await tap(door, {"token": visit["badge"]["token"]}) == "denied"
             for words in ("LOCKDOWN", "Quentin Abernathy"):
-                await bench.wait_for_function(f"() => document.body.innerText.includes('{words}')")
+                await respond.wait_for_function(f"() => document.body.innerText.includes('{words}')")
             issued = await police.post(
                 f"/api/v1/officers/{demo.info['officers'][0]['id']}/emergency-credential",
                 json={"incident_id": incident["id"], "reason": "drill"},

@@ -26,6 +26,8 @@ from visitor.sites.models import PrinterRow, Site, Station, Zone
 from watchlists import Entry, Name
 
 pytestmark = pytest.mark.slow
+# A loaded test machine is no reason to hold a visitor.
+PATIENT = {"VISITOR_SCREENING__TIMEOUT_SECONDS": "60"}
 
 
 @contextlib.asynccontextmanager
@@ -52,6 +54,11 @@ async def _set_up(service: Service, printer: VirtualPrinter, folder: Path) -> di
             await node.policies.set(tx, (Purpose("meeting", "Meeting", "Reunión", 120, ("Office",)),), "system")
             token = await node.accounts.machine_token(tx, "test", "desk")
         await node.registries.import_list("system", "offenders", "entries-jsonl", file)
+
+    def in_force() -> bool:
+        return "watchlists" not in httpx.get(f"{service.url}/health", timeout=30).json()["degraded"]
+
+    await _eventually(in_force)  # the service makes its own index of what was imported beside it
     return {"station": str(station.id), "host": str(host.id), "token": token}
 
 
@@ -72,7 +79,7 @@ async def _eventually(condition: Any, seconds: float = 60) -> None:
 
 
 async def test_killed_between_check_in_and_the_first_byte_prints_once(data_folder: Path, tmp_path: Path) -> None:
-    service = Service(data_folder)
+    service = Service(data_folder, environment=PATIENT)
     async with VirtualPrinter() as printer:
         try:
             await asyncio.to_thread(service.start)
@@ -99,7 +106,7 @@ async def test_killed_between_check_in_and_the_first_byte_prints_once(data_folde
 
 
 async def test_killed_at_any_moment_every_badge_is_printed_once_or_doubted(data_folder: Path, tmp_path: Path) -> None:
-    service = Service(data_folder)
+    service = Service(data_folder, environment=PATIENT)
     async with VirtualPrinter() as printer:
         try:
             await asyncio.to_thread(service.start)
@@ -110,6 +117,7 @@ async def test_killed_at_any_moment_every_badge_is_printed_once_or_doubted(data_
                 await asyncio.sleep(delay)
                 service.kill()
                 await asyncio.to_thread(service.start)
+                await _eventually(lambda: "watchlists" not in httpx.get(f"{service.url}/health", timeout=30).json()["degraded"])
 
             async def settled() -> bool:
                 async with _beside(service) as node, node.db.connection() as conn:

@@ -143,6 +143,32 @@ async def test_a_reprint_voids_the_old_token_moves_the_credential_and_prints_onc
         assert "sink" not in await conn.fetchval("select string_agg(detail::text, ' ') from audit")
 
 
+async def test_a_reprint_that_meets_the_check_out_leaves_no_badge_in_force(office: FrontOffice) -> None:
+    visit, node, desk = await office.visit(), office.node, desk_at(office)
+    assert visit.badge is not None
+
+    async def check_out() -> None:
+        async with node.db.transaction() as tx:
+            await node.badges.void(tx, office.site.id, visit.id, "checked_out")
+
+    async with node.db.transaction() as tx:
+        # The reprint holds the old badge's row; the check-out comes to wait for it, having looked before it committed.
+        await tx.conn.execute("select 1 from badges where id = $1 for update", visit.badge.id)
+        waiting = asyncio.create_task(check_out())
+        await until(lambda: _somebody_waits(office))
+        await tx.conn.execute("update badges set status = 'void' where id = $1", visit.badge.id)
+        await node.badges._add(tx, office.site.id, visit.id, visit.badge.expires_at, visit.badge.id)
+    await waiting
+    assert await node.badges.live(office.site.id, visit.id) is None
+    with pytest.raises(NoBadge):
+        await node.badges.reprint(desk, office.site.id, visit.id, "torn")
+
+
+async def _somebody_waits(office: FrontOffice) -> bool:
+    async with office.node.db.connection() as conn:
+        return bool(await conn.fetchval("select count(*) from pg_locks where not granted"))
+
+
 async def test_a_reprint_while_the_first_still_waits_prints_only_the_new_one(office: FrontOffice) -> None:
     visit = await office.visit()
     new = await office.node.badges.reprint(desk_at(office), office.site.id, visit.id, "name misspelled")

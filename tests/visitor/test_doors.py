@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -269,7 +270,7 @@ async def test_zeros_or_noise_after_a_power_cut_are_cut_off(tmp_path: Path) -> N
     whole = file.read_bytes()
     for rest in (b"\0" * 4096, b"garbage\nmore\n", b"00000000 {}\n"):
         file.write_bytes(whole + rest)
-        assert read_back(tmp_path) == made
+        assert read_back(tmp_path) == made and file.read_bytes() == whole
     middle = bytearray(whole)
     middle[len(whole) // 2] ^= 1
     file.write_bytes(bytes(middle))
@@ -296,9 +297,14 @@ async def test_the_journal_starts_anew_when_everything_is_drained(tmp_path: Path
     await written(tmp_path, 20)
     journal = Journal(tmp_path)
     journal.open()
+    _, position = journal.batch(5)
+    journal.drained(position)
+    assert (tmp_path / "journal.drained").read_text() == str(position) != "0"
     found, position = journal.batch()
     journal.drained(position)
-    assert len(found) == 20 and (tmp_path / "journal").stat().st_size == 0 and journal.waiting == 0
+    assert len(found) == 15 and (tmp_path / "journal").stat().st_size == 0 and journal.waiting == 0
+    # A mark that still spoke of the old file would hide what the new one holds.
+    assert (tmp_path / "journal.drained").read_text() == "0"
     one = event()
     await journal.append(one)
     await journal.close()
@@ -326,6 +332,49 @@ async def test_a_full_disk_is_said_and_leaves_no_half_line(tmp_path: Path, monke
     assert journal.trouble == ""
     await journal.close()
     assert read_back(tmp_path) == [before, after]
+
+
+async def test_a_batch_that_failed_half_way_leaves_none_of_its_taps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were all refused: a line that happened to be whole must not say granted after a restart."""
+    journal = Journal(tmp_path)
+    journal.open()
+    before = event(1)
+    await journal.append(before)
+    pwrite = os.pwrite
+
+    def full(fd: int, data: bytes, offset: int) -> int:
+        pwrite(fd, data[: len(data) * 2 // 3], offset)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    ends = await asyncio.gather(*(journal.append(event(n)) for n in range(6)), return_exceptions=True)
+    monkeypatch.undo()
+    assert all(isinstance(e, JournalFull) for e in ends)
+    await journal.close()
+    assert read_back(tmp_path) == [before]
+
+
+async def test_a_tap_is_answered_only_once_its_bytes_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path)
+    journal.open()
+    flushing, go_on = threading.Event(), threading.Event()
+    fdatasync = os.fdatasync
+
+    def slow(fd: int) -> None:
+        flushing.set()
+        go_on.wait(30)
+        fdatasync(fd)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    first = asyncio.create_task(journal.append(event(1)))
+    assert await asyncio.to_thread(flushing.wait, 30)
+    later = [asyncio.create_task(journal.append(event(n))) for n in range(5)]
+    await asyncio.sleep(0.05)
+    assert not first.done() and not any(t.done() for t in later)
+    go_on.set()
+    await asyncio.gather(first, *later)
+    await journal.close()
+    assert len(read_back(tmp_path)) == 6
 
 
 _FULL = """

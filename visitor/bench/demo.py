@@ -83,12 +83,18 @@ async def _district(made_node: Node, file: Path, progress: Progress, printers: l
 
 async def _kept(made_node: Node, file: Path) -> district.Made:
     """Passwords and tokens of the first start; lost ones are made anew (the database has only their hashes)."""
+    if (kept := _read(file)) is not None:
+        return kept
+    sign_ins = await district.new_passwords(made_node)
+    return district.Made(sign_ins, *(await district.tokens(made_node)))
+
+
+def _read(file: Path) -> district.Made | None:
     with contextlib.suppress(OSError, msgspec.DecodeError, msgspec.ValidationError, KeyError):
         kept = msgspec.json.decode(file.read_bytes())
         sign_ins = msgspec.convert(kept["sign_ins"], tuple[district.SignIn, ...])
         return district.Made(sign_ins, kept["tokens"], {s["id"]: s["token"] for s in kept["stations"]})
-    sign_ins = await district.new_passwords(made_node)
-    return district.Made(sign_ins, *(await district.tokens(made_node)))
+    return None
 
 
 async def _info(made_node: Node, settings: Settings, made: district.Made) -> DemoFile:

@@ -44,7 +44,8 @@ _SCHOOLS: tuple[dict[str, Any], ...] = (
     {
         "name": "Maple Grove Elementary", "address": "410 Orchard Road, Springvale",
         "staff": (
-            ("Rosa Delgado", "Front office", "Office"), ("Ngozi Okafor", "Grade 3 teacher", "Room 12"), ("Jon Hart", "Facilities", "Plant room"),
+            ("Rosa Delgado", "Front office", "Office"), ("Ngozi Okafor", "Grade 3 teacher", "Room 12"),
+            ("Jon Hart", "Facilities", "Plant room"),
             ("Erik Lindqvist", "Librarian", "Library"), ("Mei Tan", "Counselor", "Room 4"), ("Samuel Brooks", "Principal", "Office"),
             ("Layla Haddad", "Grade 1 teacher", "Room 2"), ("Tomasz Zielinski", "Physical education", "Gym"),
         ),
@@ -52,7 +53,8 @@ _SCHOOLS: tuple[dict[str, Any], ...] = (
     {
         "name": "Cedar Hill Middle School", "address": "77 Quarry Street, Springvale",
         "staff": (
-            ("Denise Walker", "Front office", "Office"), ("Carlos Ibarra", "Science teacher", "Room 21"), ("Anh Pham", "Math teacher", "Room 23"),
+            ("Denise Walker", "Front office", "Office"), ("Carlos Ibarra", "Science teacher", "Room 21"),
+            ("Anh Pham", "Math teacher", "Room 23"),
             ("Grace Mwangi", "Principal", "Office"), ("Peter Novak", "Facilities", "Plant room"), ("Yuki Sato", "Librarian", "Library"),
         ),
     },
@@ -96,9 +98,9 @@ async def tokens(node: Node) -> tuple[dict[str, str], dict[str, str]]:
     async with node.db.transaction() as tx:
         await node.accounts.revoke_tokens(tx, "demo")
         machine: dict[str, str] = {role: await node.accounts.machine_token(tx, "demo", role) for role in roles}
-        stations = {str(s.id): await node.accounts.station_token(tx, s.id, "system") for s in node.sites.stations()} or {
-            str(row["id"]): await node.accounts.station_token(tx, row["id"], "system") for row in await tx.conn.fetch("select id from stations")
-        }
+        # From the database, not from memory: right after they were made the node may not have read them yet.
+        ids = [row["id"] for row in await tx.conn.fetch("select id from stations where retired_at is null")]
+        stations = {str(station): await node.accounts.station_token(tx, station, "system") for station in ids}
     return machine, stations
 
 

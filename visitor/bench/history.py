@@ -51,7 +51,8 @@ async def make(node: Node, seed: int = 7) -> int:
             rows,
         )
         await tx.conn.executemany(
-            "insert into screenings (site_id, id, visit_id, outcome, revisions, matches, screened_at) values ($1,$2,$3,$4,$5,$6,$7)", screenings
+            "insert into screenings (site_id, id, visit_id, outcome, revisions, matches, screened_at) values ($1,$2,$3,$4,$5,$6,$7)",
+            screenings,
         )
     return len(rows)
 

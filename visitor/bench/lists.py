@@ -52,4 +52,5 @@ async def shared_rows(node: Node) -> None:
         if not await node.registries.shared_rows("barred_entries"):
             await node.registries.bar(tx, school, BARRED, "Threatened staff at a game.", "system", valid_until=until)
         if not await node.registries.shared_rows("custody_orders"):
-            await node.registries.add_order(tx, school, CUSTODY, "No contact with the child; call the other parent.", "system", valid_until=until)
+            note = "No contact with the child; call the other parent."
+            await node.registries.add_order(tx, school, CUSTODY, note, "system", valid_until=until)

@@ -69,10 +69,14 @@ def samples() -> dict[str, Sample]:
         Sample(
             "passport", "passport", "Thi Linh Nguyen", "A passport's two lines, read by its check digits.",
             passport_mrz(
-                family_name="NGUYEN", given_names="THI LINH", number="C4412098", issuer="VNM", nationality="VNM", birth_date=date(1984, 8, 17)
+                family_name="NGUYEN", given_names="THI LINH", number="C4412098", issuer="VNM", nationality="VNM",
+                birth_date=date(1984, 8, 17),
             ).encode(),
         ),
-        Sample("broken", "broken", "Unreadable", "A smudged barcode: the kiosk asks for another scan.", license_payload()[:61] + b"\x00\xff\x1d"),
+        Sample(
+            "broken", "broken", "Unreadable", "A smudged barcode: the kiosk asks for another scan.",
+            license_payload()[:61] + b"\x00\xff\x1d",
+        ),
     ]
     return {sample.key: sample for sample in drawer}
 

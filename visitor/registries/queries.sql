@@ -11,10 +11,8 @@ order by w.name;
 -- name: in_force
 -- The revision of every list. Lists kept entry by entry have none of their own: their rows and endings are only ever added,
 -- so how many there are tells whether anything changed.
-select w.name, max(r.revision)::bigint as revision
-from watchlists w join watchlist_revisions r on r.watchlist_id = w.id
-where w.retired_at is null
-group by w.name
+select w.name, (select max(r.revision) from watchlist_revisions r where r.watchlist_id = w.id)::bigint as revision
+from watchlists w where w.retired_at is null
 union all
 select 'barred', (select count(*) from barred_entries) + (select count(*) from endings where ends_table = 'barred_entries')
 union all

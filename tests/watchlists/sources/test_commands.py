@@ -82,6 +82,14 @@ def test_a_shrunken_list_is_refused_until_its_token_is_given(
     assert shown["accepted"] and shown["diff"]["unchanged"] == 50 and shown["diff"]["removed"] == []
 
 
+def test_ids_of_any_characters_do_not_act_on_a_terminal(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    before.write_text('{"id": "1", "names": [{"family": "Doe"}]}\n')
+    after.write_text(before.read_text() + '{"id": "\\u001b[2J", "names": [{"family": "Roe"}]}\n')
+    assert run("diff", before, after, "-f", "entries-jsonl") == 0
+    assert "+ '\\x1b[2J'" in capsys.readouterr().out
+
+
 def test_what_changed_is_written_for_rescreening(run: Run, barred: Callable[[str, int], Path], tmp_path: Path) -> None:
     before, after, out = barred("a.csv", 10), barred("b.csv", 12), tmp_path / "changed.jsonl"
     after.write_text(after.read_text().replace("Doe3,", "Dough3,"))
