@@ -88,7 +88,7 @@ PersonSource = Source[Subject]
 _KEEP_PACKED: Final = frozenset({ofac_csv.FORMAT.name, mapped_csv.FORMAT.name})
 """Formats that may come as a zip of several files and look into it themselves."""
 MAX_ID: Final = 200
-"""Characters of an entry's id. Ids are shown in reports, logs and diffs, so they are short and of one line, too."""
+"""Characters of an entry's id. Ids are shown in reports, logs and diffs."""
 _TELL_EVERY: Final = 256
 _FOLDERS: Final = frozenset({ofac_csv.FORMAT.name})
 
@@ -180,8 +180,8 @@ def _counted(form: Source[Document], document: Document) -> Iterator[Entry]:
         if has_ended(entry, document.as_of):
             report.set_aside["ended"] += 1
             continue
-        if len(entry.id) > MAX_ID or not entry.id.isprintable():
-            document.refuse(f"the id is longer than {MAX_ID} characters, or has characters that cannot be shown", line=report.line)
+        if len(entry.id) > MAX_ID:
+            document.refuse(f"the id is longer than {MAX_ID} characters", line=report.line)
             continue
         if entry.id in seen:
             document.refuse(f"the id {entry.id!r} was used before in this list", line=report.line)

@@ -191,7 +191,8 @@ def _checksum(path: Path) -> str:
 def _tell(diff: Diff, out: TextIO) -> None:
     out.write(f"{len(diff.added):,} added, {len(diff.removed):,} removed, {len(diff.changed):,} changed, {diff.unchanged:,} unchanged\n")
     for sign, ids in (("+", diff.added), ("-", diff.removed), ("~", diff.changed)):
-        out.writelines(f"{sign} {id_}\n" for id_ in ids)
+        # A list may have any characters in its ids; a terminal is not to act on them.
+        out.writelines(f"{sign} {id_ if id_.isprintable() else ascii(id_)}\n" for id_ in ids)
 
 
 def _formats(_: argparse.Namespace) -> int:
