@@ -1,4 +1,4 @@
-# ruff: noqa: E501, N806 - R is the random source of every draw
+# ruff: noqa: N806 - R is the random source of every draw
 """Recall and false alerts of the matcher: the whole curve, by error and by origin of name; and that its search loses nothing.
 
     python benchmarks/accuracy.py curve --model a            # 1,000,000 records; --records for fewer

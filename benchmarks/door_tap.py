@@ -107,7 +107,7 @@ class Watched:
 async def line_alone(count: int) -> dict[str, float]:
     with VirtualDoorReader() as device:
         async with DoorBus([device.configuration]) as bus:
-            while not bus.online(device.configuration.name):  # noqa: ASYNC110  the bus tells by events, which are counted below
+            while not bus.online(device.configuration.name):
                 await asyncio.sleep(0.05)
 
             async def once() -> float:
@@ -143,7 +143,7 @@ async def with_node(node: Node, args: argparse.Namespace) -> dict[str, Any]:
         door, row = await build(node, args.credentials)
         node.virtual_doors["bench"] = watched.device.configuration
         await node.door_bridge.look()
-        while node.doors.reader_states[door.id][0] != "online":  # noqa: ASYNC110  set-up, not measured
+        while node.doors.reader_states[door.id][0] != "online":
             await asyncio.sleep(0.05)
         result["tap_to_relay"] = await each(args.taps, watched.tap)
 

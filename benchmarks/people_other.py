@@ -16,7 +16,7 @@ Rates, and where they come from:
 - birth dates: 2.5 % are wrong in some way, of which day and month exchanged 20 %, one digit 50 %, neighbouring year 20 %, anything 10 %.
 """
 
-# ruff: noqa: E501, N806 - R is the random source of every draw; the lists of names are lists
+# ruff: noqa: N806 - R is the random source of every draw; the lists of names are lists
 from __future__ import annotations
 
 import csv

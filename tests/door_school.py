@@ -152,5 +152,5 @@ class School:
     async def drained(self) -> None:
         """Until every door event is in the database."""
         doors = self.node.doors
-        while doors.journal.waiting or doors._unwritten:  # noqa: ASYNC110  the service tells nobody but the database
+        while doors.journal.waiting or doors._unwritten:
             await asyncio.sleep(0.02)

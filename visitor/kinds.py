@@ -58,12 +58,7 @@ TABLES: dict[str, Kind] = {
     "schema_migrations": "local",
 }
 
-# pgqueuer's own tables and log, which it makes and migrates itself; local, like every job.
-LOCAL_PREFIXES = ("pgqueuer",)
-
 
 def of(table: str) -> Kind:
     """The kind of a table; KeyError where none was declared."""
-    if table.startswith(LOCAL_PREFIXES):
-        return "local"
     return TABLES[table]

@@ -93,7 +93,7 @@ async def main() -> None:
     await sites.load()
     await bus.start()
     await worker.start()
-    while not worker.printing:  # noqa: ASYNC110  a moment, once
+    while not worker.printing:
         await asyncio.sleep(0.01)
     print("printing", flush=True)
     await asyncio.Event().wait()

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 async def until(what: Callable[[], Any], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
-    while not what() and time.monotonic() < end:  # noqa: ASYNC110  other processes tell nothing
+    while not what() and time.monotonic() < end:
         await asyncio.sleep(0.05)
     return bool(what())
 

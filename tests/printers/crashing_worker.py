@@ -86,7 +86,7 @@ async def main() -> None:
     desk = Printer(name="desk", title="Front desk", transport=transport)
     spool = Spool(store, [desk], draw, worker="one", policy=Policy(poll=0.02, back_off=0.02))
     running = asyncio.create_task(spool.run())
-    while await store.waiting("desk"):  # noqa: ASYNC110  a store of jobs has no event
+    while await store.waiting("desk"):
         await asyncio.sleep(0.01)
     spool.stop()
     await running

@@ -101,7 +101,7 @@ async def test_a_raw_queue_passes_a_badge_byte_for_byte(server: Address) -> None
         receipt = await transport.send(data)
         assert not receipt.confirmed
         deadline = time.monotonic() + 60
-        while printer.count == 0 and time.monotonic() < deadline:  # noqa: ASYNC110
+        while printer.count == 0 and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         assert printer.count == 1, server.log.read_text()[-3000:]
         assert printer.printed[0].data == data

@@ -57,7 +57,7 @@ async def test_a_printer_without_paper_takes_nothing_and_says_why() -> None:
 
 async def until(done: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not done():  # noqa: ASYNC110  the printer's own state has no event to wait for
+        while not done():
             await asyncio.sleep(0.01)
 
 

@@ -248,7 +248,7 @@ async def test_a_status_asked_in_the_middle_of_a_job_does_not_wait_for_it() -> N
         printer.paper_rows = 10
         job = asyncio.create_task(transport.send(b"\x1bd\x06\x1bd\x06\x1dV\x00"))
         async with asyncio.timeout(10):
-            while (await transport.status()).paper is not Paper.OUT:  # noqa: ASYNC110
+            while (await transport.status()).paper is not Paper.OUT:
                 await asyncio.sleep(0.01)
             printer.refill()
             assert (await job).confirmed

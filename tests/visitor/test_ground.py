@@ -108,7 +108,7 @@ async def test_every_table_has_the_kind_the_catalogue_shows(node: Any) -> None:
             "select conrelid::regclass::text as source, confrelid::regclass::text as target, confdeltype::text as on_delete"
             " from pg_constraint where contype = 'f'"
         )
-    assert {t for t in tables if not t.startswith(kinds.LOCAL_PREFIXES)} == set(kinds.TABLES)
+    assert set(tables) == set(kinds.TABLES)
     for table in tables:
         if kinds.of(table) in ("site", "shared"):
             assert "site_id" in keys[table], f"{table} lacks site_id in its key"

@@ -286,7 +286,7 @@ async def served(node: Any) -> AsyncIterator[str]:
 
     server = uvicorn.Server(uvicorn.Config(create_app(node), port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
+    while not server.started:
         await asyncio.sleep(0.01)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
@@ -427,8 +427,8 @@ def test_the_board_puts_who_waits_first_and_who_is_overdue_apart() -> None:
     )
     assert [(r.name, r.kind, r.says) for r in sorted_rows.needs] == [
         ("Held First", "wait", "No ID"), ("Held Then", "wait", "Possible match"), ("Sure", "stop", "Confirmed on a list"),
-        ("Waits", "info", "Waits for an escort"),
     ]
+    assert [(r.name, r.kind, r.more) for r in sorted_rows.escorts] == [("Waits", "info", "host: Mr. Hart")]
     assert [(r.name, r.says) for r in sorted_rows.over] == [("Late Larry", "12 min over time")]
     assert [(r.name, r.about, r.more) for r in sorted_rows.here] == [("Ana López", "Meeting", "badge 7")]
 
@@ -506,5 +506,7 @@ async def test_an_error_reaches_a_person_as_a_page_and_a_program_as_a_problem(cl
     page = await client.get("/nowhere", headers={"accept": "text/html"})
     assert page.status_code == 404 and "<h1" in page.text
     assert page.headers["content-type"].startswith("text/html")
+    unpaired = await client.get("/kiosk", headers={"accept": "text/html"})
+    assert unpaired.status_code == 401 and "not paired" in unpaired.text
     problem = await client.get("/api/v1/nowhere", headers={"accept": "text/html"})
     assert problem.headers["content-type"] == "application/problem+json"

@@ -66,7 +66,7 @@ async def second_process(lists: Listings, folder: Path) -> AsyncIterator[Any]:
 async def until(check: Any, seconds: float = 20) -> None:
     """Wait for something that another process brings about."""
     async with asyncio.timeout(seconds):
-        while not check():  # noqa: ASYNC110  nothing here knows of it before the check does
+        while not check():
             await asyncio.sleep(0.02)
 
 
@@ -519,7 +519,7 @@ async def test_a_process_that_missed_the_notice_clears_nobody_by_the_old_list(
             return isinstance(verdicts[-1], PossibleMatch)
 
         async with asyncio.timeout(20):
-            while not await again():  # noqa: ASYNC110
+            while not await again():
                 await asyncio.sleep(0.02)
         assert {v.reason for v in verdicts[:-1]} <= {"list-behind"}, "held while its own index was made"
 
