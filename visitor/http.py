@@ -37,7 +37,7 @@ def problem(status: int, type_: str, title: str, detail: str, extra: Mapping[str
 
 
 def on_visitor_error(request: Request[Any, Any, Any], error: VisitorError) -> Response[Any]:
-    if isinstance(error, Unauthenticated) and wants_page(request):
+    if isinstance(error, Unauthenticated) and wants_page(request) and not request.url.path.startswith("/kiosk"):
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return Redirect(f"/sign-in?next={quote(target, safe='')}", status_code=303)
     if error.status >= 500:
@@ -95,7 +95,7 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
 def _page(request: Request[Any, Any, Any], status: int, title: str, detail: str) -> Response[Any]:
     from litestar.response import Template
 
-    context = {"status": status, "title": title, "detail": detail}
+    context = {"status": status, "title": title, "detail": detail, "path": request.url.path}
     return Template("error.html", context=context, status_code=status, media_type=MediaType.HTML)
 
 

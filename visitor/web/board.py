@@ -55,18 +55,19 @@ class Row(msgspec.Struct, frozen=True):
 
 class Board(msgspec.Struct, frozen=True):
     needs: tuple[Row, ...]
+    escorts: tuple[Row, ...]
     over: tuple[Row, ...]
     here: tuple[Row, ...]
 
 
 def board(visits: Iterable[OnSite], purposes: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Board:
     """Sort open visits. Those who wait longest stand first, then those longest overdue, then who came last."""
-    needs, over, here = [], [], []
+    needs, escorts, over, here = [], [], [], []
     for visit in visits:
         if visit.status == "held":
             needs.append(_held(visit, purposes))
         elif visit.status in ("awaiting_escort", "approved"):
-            needs.append(_row(visit, purposes, "info", "Waits for an escort", f"asked: {visit.host}" if visit.host else "ask someone"))
+            escorts.append(_row(visit, purposes, "info", "Waits for an escort", f"host: {visit.host}" if visit.host else "ask someone"))
         elif visit.valid_until <= now:
             late = span(now - visit.valid_until)
             over.append((visit.valid_until, _row(visit, purposes, "stop", f"{late} over time", _seen(visit, zone))))
@@ -74,8 +75,9 @@ def board(visits: Iterable[OnSite], purposes: Mapping[str, str], zone: ZoneInfo,
             says = f"With {visit.escort}" if visit.escort else f"Here until {clock(visit.valid_until, zone)}"
             here.append(_row(visit, purposes, "ok", says, _seen(visit, zone)))
     needs.sort(key=lambda r: r.since)
+    escorts.sort(key=lambda r: r.since)
     here.sort(key=lambda r: r.since, reverse=True)
-    return Board(tuple(needs), tuple(row for _, row in sorted(over, key=lambda pair: pair[0])), tuple(here))
+    return Board(tuple(needs), tuple(escorts), tuple(row for _, row in sorted(over, key=lambda pair: pair[0])), tuple(here))
 
 
 def _held(visit: OnSite, purposes: Mapping[str, str]) -> Row:

@@ -35,7 +35,7 @@ async def _board(faces: Faces, principal: Principal, site: Site) -> dict[str, An
     rows = board(await faces.visits.open_at(site.id), purposes, site.zone_info, datetime.now(UTC))
     last = rows.needs[-1] if rows.needs else None
     return {
-        "needs": rows.needs, "over": rows.over, "here": rows.here, "outcomes": OUTCOMES,
+        "needs": rows.needs, "escorts": rows.escorts, "over": rows.over, "here": rows.here, "outcomes": OUTCOMES,
         "challenges": await faces.hall.challenges(principal, site.id), "announce": f"{last.name}: {last.says}" if last else "",
     }
 

@@ -89,7 +89,8 @@ async def review(
     confirmed = screening is not None and screening.outcome == "confirmed"
     matches = list(screening.matches) if screening is not None and screening.outcome != "clear" else []
     facts = await people.facts(await people.person(visit.site_id, visit.person_id))
-    candidates = [await _candidate(match, facts, registries, titles) for match in matches]
+    settled = screening is not None and screening.outcome == "cleared"
+    candidates = [await _candidate(match, facts, registries, titles, settled) for match in matches]
     purpose = policy.purpose(visit.purpose)
     question, under = _question(view, undecided, confirmed, len(candidates))
     may = may_do(view.status, undecided, confirmed)
@@ -109,8 +110,9 @@ def _question(view: DeskView, undecided: bool, confirmed: bool, candidates: int)
         return "Is this the same person?", "Handed on; the visitor still waits." if asked else "Nobody has been told. Only you see this."
     if confirmed and view.status == "held":
         return "Confirmed on a list", "The visitor may not go in. Speak to them with someone beside you."
+    cleared = view.screening is not None and view.screening.outcome == "cleared"
     return {
-        "held": ("Let this visitor in?", view.reason_text),
+        "held": ("Let this visitor in?", "The match is cleared; the visitor waits for your word." if cleared else view.reason_text),
         "approved": ("Approved ahead", "Expected, not here yet."),
         "awaiting_escort": ("Waiting for an escort", "The badge opens no door until somebody takes charge."),
         "on_site": ("On site", ""),
@@ -147,7 +149,7 @@ def _document(document: dict[str, Any]) -> str:
     return f"{said}; {_PROVED.get(str(document.get('verification')), 'not proved')}"
 
 
-async def _candidate(match: dict[str, Any], facts: PersonFacts, registries: Registries, titles: dict[str, str]) -> Candidate:
+async def _candidate(match: dict[str, Any], facts: PersonFacts, registries: Registries, titles: dict[str, str], settled: bool) -> Candidate:
     entry: Entry | None
     try:
         entry = await registries.entry(match["list"], match["entry_id"], match.get("revision") or None)
@@ -157,10 +159,10 @@ async def _candidate(match: dict[str, Any], facts: PersonFacts, registries: Regi
     fields = sorted(match["evidence"].items(), key=lambda pair: -abs(pair[1]))
     summary, *sentences = match["sentences_en"] or ("Possible match.",)
     signs = [bits for _, bits in fields] + [0.0] * len(sentences)
-    cleared = match.get("cleared_before") is not None
+    before = match.get("cleared_before") is not None
     return Candidate(
         name, _photo(entry), titles.get(match["list"], match["list"]),
-        "Cleared at an earlier visit." if cleared else summary, cleared,
+        "Cleared at an earlier visit." if before else "Not the same person." if settled else summary, before or settled,
         _compared(facts, entry) if entry else (),
         tuple((bits > 0, sentence, bits) for sentence, bits in zip(sentences, signs, strict=False)),
     )
@@ -176,7 +178,7 @@ def _compared(facts: PersonFacts, entry: Entry) -> tuple[tuple[str, str, str], .
         ("Sex", _SEX.get(facts.sex or "", ""), _SEX.get(entry.sex or "", "")),
         ("Height", _height(facts.height_cm), _height(entry.height_cm)),
         ("Eyes", _eyes(facts.eye_color), _eyes(entry.eye_color)),
-        ("Lives in", _place(mine.city, mine.region) if mine else "", _place(other.city, other.region) if other else ""),
+        ("Home", _place(mine.city, mine.region) if mine else "", _place(other.city, other.region) if other else ""),
     ]
     return tuple(row for row in rows if row[0] in ("Name", "Born") or row[1] or row[2])
 

@@ -132,6 +132,8 @@ beside.addEventListener("toggle", (event) => {
 }, true);
 
 document.addEventListener("click", (event) => {
+  const jump = event.target.closest("[data-to]");
+  if (jump) { event.preventDefault(); $(`#${jump.dataset.to}`).scrollIntoView(); $(`#${jump.dataset.to}`).closest("section").querySelector("a.row")?.focus({ preventScroll: true }); return; }
   const row = event.target.closest("a.row");
   if (row && !event.metaKey && !event.ctrlKey) { event.preventDefault(); show(`/desk/visits/${row.dataset.visit}`, { id: row.dataset.visit }); return; }
   const opens = event.target.closest("[data-open]");
@@ -161,8 +163,8 @@ document.addEventListener("keydown", (event) => { // Enter in a step asks first,
 
 document.addEventListener("done", (event) => {
   const to = event.detail?.visit?.status;
-  const who = event.detail?.visit?.visitor?.name;
-  if (who) say({ on_site: `${who} is let in.`, awaiting_escort: `${who} waits for an escort.`, refused: `${who} was not let in.`, checked_out: `${who} is checked out.`, cancelled: "The visit is closed.", removed: "Recorded." }[to] || "Done.");
+  const who = $(".pair figure:first-child .name, .person .name", beside)?.textContent;
+  if (to && who) say({ on_site: `${who} is let in.`, awaiting_escort: `${who} waits for an escort.`, refused: `${who} was not let in.`, checked_out: `${who} is checked out.`, cancelled: "The visit is closed.", removed: "Recorded." }[to] || "Done.");
   for (const d of $$("details[open]", beside)) d.open = false;
   if (event.target.hasAttribute("data-steps")) show(`/desk/incident?site=${site}`);
   if (["checked_out", "cancelled", "refused", "removed"].includes(to)) { close().then(() => look("sync")); return; }
