@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.front_office import FrontOffice
+from tests.front_office import FrontOffice, until
 from visitor import db
 from visitor.errors import NotFound
 from visitor.escorts.models import EscortRow, MayNotEscort, NoEscortAsked, NotEscorted
@@ -97,6 +97,27 @@ async def test_a_visitor_is_handed_over_and_the_pages_are_told(office: FrontOffi
     with pytest.raises(MayNotEscort):
         async with office.node.db.transaction() as tx:
             await office.node.escorts.hand_over(tx, office.site.id, visit.id, office.cook.id)
+
+
+async def test_a_check_out_that_meets_a_hand_over_ends_the_new_escort_too(office: FrontOffice) -> None:
+    visit, node = await office.visit(escorted=True), office.node
+    await accept(office, visit.id, office.brandt.id)
+
+    async def check_out() -> None:
+        async with node.db.transaction() as tx:
+            await node.escorts.end(tx, office.site.id, visit.id)
+
+    async with node.db.transaction() as tx:
+        await node.escorts.hand_over(tx, office.site.id, visit.id, office.okafor.id)
+        waiting = asyncio.create_task(check_out())
+        await until(lambda: _somebody_waits(office))
+    await waiting
+    assert await node.escorts.open_for(office.site.id) == []
+
+
+async def _somebody_waits(office: FrontOffice) -> bool:
+    async with office.node.db.connection() as conn:
+        return bool(await conn.fetchval("select count(*) from pg_locks where not granted"))
 
 
 async def test_nobody_can_be_relieved_before_somebody_accepted(office: FrontOffice) -> None:

@@ -61,8 +61,15 @@ async def add_badge(conn: db.Connection, row: BadgeRow) -> bool:
 
 
 async def live(conn: db.Connection, site_id: UUID, visit_id: UUID, *, lock: bool = False) -> BadgeRow | None:
-    query = _q.live_for_update if lock else _q.live
-    return db.one(await query(conn, site_id=site_id, visit_id=visit_id), BadgeRow)
+    """The visit's badge in force; locked, if asked for, until the transaction ends."""
+    while lock:
+        row = db.one(await _q.live_for_update(conn, site_id=site_id, visit_id=visit_id), BadgeRow)
+        if row is not None:
+            return row
+        # None also where the row waited for was voided meanwhile by a reprint: its successor is seen by a new statement only.
+        if await _q.live(conn, site_id=site_id, visit_id=visit_id) is None:
+            return None
+    return db.one(await _q.live(conn, site_id=site_id, visit_id=visit_id), BadgeRow)
 
 
 async def badge(conn: db.Connection, badge_id: UUID) -> BadgeRow | None:

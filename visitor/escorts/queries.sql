@@ -6,6 +6,9 @@ values (:site_id, :id, :visit_id, :staff_id, :state, :asked_at, :accepted_at);
 select site_id, id, visit_id, staff_id, state, asked_at, accepted_at, ended_at from escorts
 where site_id = :site_id and visit_id = :visit_id and state in ('asked', 'accepted') order by id desc limit 1 for update;
 
+-- name: any_current$
+select exists (select 1 from escorts where site_id = :site_id and visit_id = :visit_id and state in ('asked', 'accepted'));
+
 -- name: accept!
 update escorts set state = 'accepted', staff_id = :staff_id, accepted_at = :now where site_id = :site_id and id = :id;
 

@@ -21,7 +21,11 @@ async def add(conn: db.Connection, row: EscortRow) -> None:
 
 async def current(conn: db.Connection, site_id: UUID, visit_id: UUID) -> EscortRow | None:
     """The row in force, locked until the transaction ends: of two who accept at once, one is first."""
-    return db.one(await _q.current(conn, site_id=site_id, visit_id=visit_id), EscortRow)
+    while True:
+        row = db.one(await _q.current(conn, site_id=site_id, visit_id=visit_id), EscortRow)
+        # None also where the row waited for was handed over meanwhile: its successor is seen by a new statement only.
+        if row is not None or not await _q.any_current(conn, site_id=site_id, visit_id=visit_id):
+            return row
 
 
 async def accept(conn: db.Connection, row: EscortRow, staff_id: UUID, now: datetime) -> None:
