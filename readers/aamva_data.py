@@ -89,7 +89,7 @@ VALUES: dict[str, re.Pattern[str]] = {
         ("DCL", r"[A-Z]{0,3}"),
         ("DCM DCN", r"[A-Z0-9 ]{0,5}"),
         ("DDA", r"[A-Z]?"),
-        ("DDD DDK DDL", r"[01NY]?"),
+        ("DDD DDK DDL DDM DDN DDO DDP", r"[01NY]?"),
         ("DDE DDF DDG", r"[NTU]?"),
     )
     for key in keys.split()
