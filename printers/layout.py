@@ -20,7 +20,7 @@ _SCALES = (1.25, 1.12, 1.0, 0.92, 0.84, 0.76, 0.7, 0.64, 0.58, 0.52, 0.46, 0.4)
 def render(badge: Badge, media: Media) -> Image.Image:
     """Draw a badge for a paper: black and white ("1"), as wide as the print head, with the media's resolution.
 
-    The same badge on the same media has the same dots on every machine. A photo that cannot be read leaves its place
+    With the same Pillow the same badge on the same media has the same dots on every machine. A photo that cannot be read leaves its place
     to a drawn head and shoulders (see `photo_problem`), since a broken picture must not keep a visitor at the desk.
     On a roll the badge is as long as it needs; on a label it is drawn as large as the label lets.
     Raises `MediaTooSmall` when the paper cannot carry it: the badge is never cut short.

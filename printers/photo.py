@@ -18,6 +18,8 @@ MAX_BYTES = 30_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "MPO")
 # A thermal dot is larger than its cell, so mid-tones print darker than they are on a screen.
 _DOT_GAIN = 0.8
+# The lightest tone still gets a few dots: bare paper swallows the light side of a fair face.
+_LIGHTEST = 0.95
 
 
 def open_photo(data: bytes, *, about: int) -> Image.Image:
@@ -69,8 +71,10 @@ def dithered(photo: Image.Image, width: int, height: int) -> Image.Image:
     Returns an "L" image of only 0 and 255.
     """
     fitted = ImageOps.fit(photo, (width, height), Image.Resampling.BICUBIC, centering=(0.5, 0.38))
-    fitted = ImageOps.autocontrast(fitted, cutoff=(1, 1))
-    fitted = fitted.point([round(255 * (value / 255) ** _DOT_GAIN) for value in range(256)])
+    # A wide mask sets the head off from a backdrop of like tone, whatever the skin and hair.
+    fitted = fitted.filter(ImageFilter.UnsharpMask(radius=width / 10, percent=45, threshold=0))
+    fitted = ImageOps.autocontrast(fitted, cutoff=(0.5, 0.1))
+    fitted = fitted.point([round(255 * _LIGHTEST * (value / 255) ** _DOT_GAIN) for value in range(256)])
     # Error diffusion softens edges; sharpening beforehand keeps eyes and glasses legible.
-    fitted = fitted.filter(ImageFilter.UnsharpMask(radius=1.5, percent=120, threshold=2))
+    fitted = fitted.filter(ImageFilter.UnsharpMask(radius=1.5, percent=100, threshold=2))
     return fitted.convert("1", dither=Image.Dither.FLOYDSTEINBERG).convert("L")
