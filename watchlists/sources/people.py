@@ -22,7 +22,7 @@ PARTICLES: Final = frozenset({
 })  # fmt: skip
 """Words that begin a family name rather than stand before it: `de la Cruz`, `van der Berg`, `bin Laden`."""
 _COMPOUND: Final = frozenset(
-    "欧阳 歐陽 司马 司馬 诸葛 諸葛 上官 东方 東方 夏侯 皇甫 尉迟 尉遲 公孙 公孫 慕容 令狐 남궁 황보 제갈 사공 선우".split()  # noqa: SIM905
+    "欧阳 歐陽 司马 司馬 诸葛 諸葛 上官 东方 東方 夏侯 皇甫 尉迟 尉遲 公孙 公孫 慕容 令狐 남궁 황보 제갈 사공 선우".split()
 )
 _SPACE: Final = re.compile(r"\s+")
 
