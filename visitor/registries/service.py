@@ -237,7 +237,7 @@ class Registries:
             tx.conn, table, site_id=site_id, id=row_id, entry=entry, reason=reason, valid_until=valid_until, now=now, actor=actor
         )
         await audit.record(tx, site_id, actor, f"{_SUBJECT[table]}.added", row_id)
-        tx.notify("watchlists", site_id, row_id)
+        tx.notify("watchlists", site_id, site_id)  # once a transaction, however many rows
         return SharedRow(site_id, row_id, entry, valid_until, now, reason)
 
     async def lift(self, tx: db.Tx, principal: Principal, table: Table, row_id: UUID, reason: str) -> None:
@@ -256,7 +256,7 @@ class Registries:
             tx.conn, table, id=new_id(), site_id=site_id, row_id=row_id, reason=reason, now=datetime.now(UTC), actor=principal.actor
         )
         await audit.record(tx, site_id, principal.actor, f"{_SUBJECT[table]}.lifted", row_id)
-        tx.notify("watchlists", site_id, row_id)
+        tx.notify("watchlists", site_id, site_id)  # once a transaction, however many rows
 
     async def keep(
         self, principal: Principal, table: Table, site_id: UUID, entry: Entry, reason: str, valid_until: date | None = None
