@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
@@ -67,10 +68,14 @@ class InputScanner(msgspec.Struct, frozen=True, kw_only=True, tag="input"):
 
 
 class CardReaders(msgspec.Struct, frozen=True, kw_only=True):
-    """PC/SC card readers whose name contains ``name``. ``trust`` is what PIV cards are held against."""
+    """PC/SC card readers whose name contains ``name``. ``trust`` is what PIV cards are held against.
+
+    A card that has not answered everything after ``timeout_s`` seconds is reported as unreadable.
+    """
 
     name: str = ""
     trust: PivTrust | None = None
+    timeout_s: float = 10.0
 
 
 class ReadersConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -321,17 +326,43 @@ class ReaderStream:
                         await asyncio.wait([task])
                     self._put(CardRemoved(change.reader))
                 case "card_present":
-                    reading[change.reader] = asyncio.create_task(self._card(change.reader, config.trust))
+                    reading[change.reader] = asyncio.create_task(self._card(change.reader, config))
 
-    async def _card(self, reader: str, trust: PivTrust | None) -> None:
+    async def _card(self, reader: str, config: CardReaders) -> None:
         try:
-            card, document = await asyncio.to_thread(_read_card, reader, trust)
+            async with asyncio.timeout(config.timeout_s):
+                card, document = await _read_in_thread(reader, config.trust)
+        except TimeoutError:
+            self._put(Unreadable(reader, "mute_card", "The card does not answer. Present it again, or use another card."))
         except ReaderError as error:
             self._put(Unreadable(reader, error.code, error.message))
         else:
             self._put(CardPresented(reader, card, document))
 
 
-def _read_card(reader: str, trust: PivTrust | None) -> tuple[CardRead, IdDocument | None]:
-    with PcscConnection(reader) as connection:
-        return read_card(connection, reader=reader, trust=trust)
+def _read_in_thread(reader: str, trust: PivTrust | None) -> asyncio.Future[tuple[CardRead, IdDocument | None]]:
+    """Read the card in a thread of its own: PC/SC waits for a mute card without end, and nothing may wait for that thread."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[tuple[CardRead, IdDocument | None]] = loop.create_future()
+
+    def settle(result: tuple[CardRead, IdDocument | None] | None, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        elif result is not None:
+            done.set_result(result)
+
+    def run() -> None:
+        result: tuple[CardRead, IdDocument | None] | None = None
+        error: BaseException | None = None
+        try:
+            with PcscConnection(reader) as connection:
+                result = read_card(connection, reader=reader, trust=trust)
+        except BaseException as problem:  # carried to the loop, where it belongs
+            error = problem
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="card-reading", daemon=True).start()
+    return done

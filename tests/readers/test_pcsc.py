@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -100,6 +101,34 @@ async def test_a_card_of_an_unknown_issuer_is_refused_with_a_reason(pcsc: PcscSt
     event = await next_of(stream, CardPresented, Unreadable)
     assert isinstance(event, Unreadable)
     assert event.code in ("untrusted", "signature_invalid")
+
+
+class MuteCard(VirtualUid):
+    """A card that takes a command and never answers it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
+
+    def respond(self, apdu: bytes) -> bytes:
+        self.released.wait(SECONDS)
+        return b"\x6f\x00"
+
+
+async def test_a_card_that_never_answers_is_given_up_and_the_next_one_works(pcsc: PcscStation) -> None:
+    await asyncio.to_thread(wait_until_empty)
+    async with readers.open_readers(ReadersConfig(cards=CardReaders(timeout_s=0.5))) as stream:
+        mute = MuteCard()
+        pcsc.slots[0].insert(mute)
+        event = await next_of(stream, CardPresented, Unreadable)
+        assert isinstance(event, Unreadable)
+        assert event.code == "mute_card"
+        mute.released.set()
+        pcsc.slots[0].remove()
+        await next_of(stream, CardRemoved)
+        pcsc.slots[0].insert(VirtualUid())
+        assert isinstance(await next_of(stream, CardPresented, Unreadable), CardPresented)
+        pcsc.slots[0].remove()
 
 
 async def test_a_restarted_service_is_noticed_and_its_readers_come_back() -> None:
