@@ -78,6 +78,7 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/printers/{printer_id}/use"): DESK,
     ("POST", "/api/v1/print-jobs/{job_id}/settle"): DESK,
     ("POST", "/api/v1/print-jobs/{job_id}/cancel"): DESK,
+    ("POST", "/api/v1/print-jobs/{job_id}/again"): DESK,
     # ── doors ────────────────────────────────────────────────────────────────────────────────────────────────
     ("POST", "/api/v1/doors/{door_id}/taps"): DOORS,
     ("GET", "/api/v1/doors"): EVERY_ROLE,

@@ -330,6 +330,46 @@ async def test_a_badge_that_cannot_be_drawn_fails_with_its_reason_and_the_next_o
     assert job["reason"] == "a badge needs a name" and office.desk.count == 1
 
 
+async def test_a_badge_that_was_not_printed_is_shown_to_the_desk_and_put_in_line_again(office: FrontOffice, client: Any) -> None:
+    office.name = ""
+    headers = await token_for(office, "desk", office.site.id)
+    async with office.printing():
+        visit = await office.visit()
+        await until(lambda: _words(office, "Front desk ready; 1 badge was not printed, please look"))
+        first = (await client.get(f"/api/v1/sites/{office.site.id}/printers", headers=headers)).json()["printers"][0]
+        [job] = first["failed"]
+        assert (first["ok"], job["visit_id"], job["reason"]) == (False, str(visit.id), "a badge needs a name")
+        office.name = "Jo Doe"
+        answers = await asyncio.gather(*(client.post(f"/api/v1/print-jobs/{job['id']}/again", headers=headers) for _ in range(2)))
+        assert sorted(a.status_code for a in answers) == [201, 409]
+        await until(lambda: office.desk.count == 1)
+        await until(lambda: _words(office, "Front desk ready"))
+    assert scanned(office.desk.printed[0]) == [visit.token]
+    assert [job["state"] for job in await office.jobs(visit)] == ["failed", "printed"]
+
+
+async def test_a_badge_in_doubt_that_is_not_there_prints_again_and_a_void_one_does_not(office: FrontOffice, client: Any) -> None:
+    visits = [await office.visit() for _ in range(2)]
+    store, printer = PgJobStore(office.node.db), str(office.printers[0].id)
+    jobs = [await store.claim(printer, "dead", 5) for _ in visits]
+    for job in jobs:
+        assert job is not None
+        await store.sending(job.id, "dead", 0.0)
+    await store.recover("living")
+    async with office.node.db.transaction() as tx:
+        await office.node.badges.void(tx, office.site.id, visits[1].id, "checked_out")
+    headers = await token_for(office, "desk", office.site.id)
+    async with office.printing():
+        for job in jobs:
+            assert job is not None
+            answer = await client.post(f"/api/v1/print-jobs/{job.id}/settle", json={"printed": False}, headers=headers)
+            assert answer.json()["job"]["state"] == "failed"
+        await until(lambda: office.desk.count == 1)
+        await until(lambda: _words(office, "Front desk ready"))
+    assert scanned(office.desk.printed[0]) == [visits[0].token]
+    assert [[job["state"] for job in await office.jobs(v)] for v in visits] == [["failed", "printed"], ["failed"]]
+
+
 async def test_a_drawing_process_that_dies_costs_a_moment_and_no_badge(office: FrontOffice) -> None:
     import os
     import signal

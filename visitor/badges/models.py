@@ -131,6 +131,7 @@ class PrinterInfo(msgspec.Struct, frozen=True):
     paper: Literal["ok", "low", "out", "unknown"]
     waiting: int
     doubtful: list[PrintJob]
+    failed: list[PrintJob]  # not printed, with the reason, while the badge is in force
     fallback_id: UUID | None
     fallback: str
 

@@ -121,11 +121,14 @@ select j.id, j.site_id, j.badge_id, j.visit_id, j.printer_id, j.state, j.reason,
 from print_jobs j left join badges b on b.site_id = j.site_id and b.id = j.badge_id
 where j.id = :id;
 
--- name: doubtful_at
+-- name: to_look_at
+-- What waits for a person: a badge in doubt, and one in force that was not printed and has no later job.
 select j.id, j.site_id, j.badge_id, j.visit_id, j.printer_id, j.state, j.reason, j.attempts, j.confirmed, j.created_at, j.updated_at,
   j.printed_at, coalesce(b.number, 0) as number
 from print_jobs j left join badges b on b.site_id = j.site_id and b.id = j.badge_id
-where j.state = 'doubtful' and (:site_id::uuid is null or j.site_id = :site_id) order by j.created_at, j.id;
+where j.site_id = :site_id and (j.state = 'doubtful' or j.state = 'failed' and b.status = 'issued' and b.expires_at > now()
+  and not exists (select 1 from print_jobs later where later.badge_id = j.badge_id and (later.created_at, later.id) > (j.created_at, j.id)))
+order by j.created_at, j.id;
 
 -- name: oldest_age$
 select coalesce(extract(epoch from now() - min(created_at)), 0)::float8 from print_jobs where state in ('queued', 'sending');

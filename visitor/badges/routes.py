@@ -106,7 +106,7 @@ async def use(
 async def settle(
     job_id: FromPath[UUID], data: JSONBody[SettleInput], principal: NamedDependency[Principal], badges: NamedDependency[Badges]
 ) -> dict[str, PrintJob]:
-    """Decide a badge in doubt, as a person found. Where none came out, reprint it."""
+    """Decide a badge in doubt, as a person found. Where none came out, it is put in line again by itself."""
     return {"job": await badges.settle(principal, job_id, printed=data.printed)}
 
 
@@ -118,4 +118,12 @@ async def cancel(
     return {"job": await badges.cancel(principal, job_id)}
 
 
-HANDLERS: list[Any] = [picture, reprint, list_printers, list_jobs, hold, resume, use, settle, cancel]
+@post("/api/v1/print-jobs/{job_id:uuid}/again", status_code=201, tags=["printers"])
+async def again(
+    job_id: FromPath[UUID], principal: NamedDependency[Principal], badges: NamedDependency[Badges]
+) -> dict[str, PrintJob]:
+    """Put a badge that failed to print in line again. Its token stays, since it is on no paper."""
+    return {"job": await badges.again(principal, job_id)}
+
+
+HANDLERS: list[Any] = [picture, reprint, list_printers, list_jobs, hold, resume, use, settle, cancel, again]

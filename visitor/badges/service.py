@@ -197,13 +197,13 @@ class Badges:
         """Each printer of a school, in words, with its line and the badges in doubt."""
         async with self._db.connection() as conn:
             lines = {line.printer_id: line for line in await store.lines(conn, site_id)}
-            doubtful = await store.doubtful_at(conn, site_id)
+            jobs = await store.to_look_at(conn, site_id)
             attended = await store.printing_somewhere(conn)
         printers = sorted(self._sites.printers(site_id), key=lambda p: p.name)
         second = fallbacks(printers, self._sites.stations(site_id))
         names = {p.id: p.name for p in printers}
         return [
-            _info(p, lines[p.id], [j for j in doubtful if j.printer_id == p.id], attended, second.get(p.id), names, lines)
+            _info(p, lines[p.id], [j for j in jobs if j.printer_id == p.id], attended, second.get(p.id), names, lines)
             for p in printers
             if p.id in lines
         ]
@@ -214,8 +214,11 @@ class Badges:
             return await store.jobs(conn, site_id, datetime.now(UTC) - timedelta(days=1), limit)
 
     async def settle(self, principal: Principal, job_id: UUID, *, printed: bool) -> PrintJob:
-        """Decide a job in doubt, as a person found at the printer. Raises UnknownJob, JobDecided."""
-        job = await self._job(principal, job_id)
+        """Decide a job in doubt, as a person found at the printer. A badge that is not there is put in line again.
+
+        Raises UnknownJob, JobDecided.
+        """
+        await self._job(principal, job_id)
         state, reason = (State.PRINTED, "found printed") if printed else (State.FAILED, "found not printed")
         async with self._db.transaction() as tx:
             row = await store.settle(tx.conn, job_id, state, reason)
@@ -223,11 +226,38 @@ class Badges:
                 raise JobDecided("This badge is not in doubt any more.")
             if printed:
                 await store.mark_printed(tx.conn, row.site_id, row.badge_id, datetime.now(UTC))
-            await audit.record(tx, row.site_id, principal.actor, "print_job.settled", job_id, badge=row.badge_id, outcome=state.value)
+            again = None if printed else await self._requeue(tx, row)
+            await audit.record(
+                tx, row.site_id, principal.actor, "print_job.settled", job_id, badge=row.badge_id, outcome=state.value, again=again
+            )
             tx.notify("badges", row.site_id, row.badge_id)
             tx.notify("printers", row.site_id, row.printer_id)
         metrics.PRINTS.labels(state.value).inc()
-        return await self._job(principal, job.id)
+        return await self._job(principal, job_id)
+
+    async def again(self, principal: Principal, job_id: UUID) -> PrintJob:
+        """Put a badge that failed to print in line again: the same badge, since none of it is out. The new job.
+
+        Raises UnknownJob, and JobDecided where it is not the badge's last job, did not fail, or the badge is void or too old.
+        """
+        job = await self._job(principal, job_id)
+        async with self._db.transaction() as tx:
+            row = await store.job(tx.conn, job_id)
+            new = await self._requeue(tx, row) if row is not None and row.state in ("failed", "cancelled") else None
+            if row is None or new is None:
+                raise JobDecided("This badge cannot be put in line again: it was printed, is in line, is void or has run past its time.")
+            await audit.record(tx, row.site_id, principal.actor, "print_job.repeated", job_id, badge=row.badge_id, again=new)
+            tx.notify("badges", row.site_id, row.badge_id)
+            tx.notify("printers", row.site_id, row.printer_id)
+        return await self._job(principal, new or job.id)
+
+    async def _requeue(self, tx: db.Tx, row: store.JobRow) -> UUID | None:
+        """The id of a new job for the same badge; None where that one counts no more or has a later job."""
+        badge = await store.live(tx.conn, row.site_id, row.visit_id, lock=True)  # of two desks at once, one is first
+        last = await store.last_job_of_badge(tx.conn, row.badge_id)
+        if badge is None or badge.id != row.badge_id or badge.expires_at <= datetime.now(UTC) or last is None or last.id != row.id:
+            return None
+        return await self._queue(tx, badge, row.printer_id)
 
     async def cancel(self, principal: Principal, job_id: UUID) -> PrintJob:
         """Take a job out of the line. Raises UnknownJob, JobDecided when its first byte has gone."""
@@ -383,9 +413,10 @@ def _problem(line: LineRow) -> str:
 
 
 def _info(
-    printer: PrinterRow, line: LineRow, doubtful: Sequence[PrintJob], attended: bool, second: UUID | None,
+    printer: PrinterRow, line: LineRow, jobs: Sequence[PrintJob], attended: bool, second: UUID | None,
     names: dict[UUID, str], lines: dict[UUID, LineRow],
 ) -> PrinterInfo:
+    doubtful, failed = [j for j in jobs if j.state == "doubtful"], [j for j in jobs if j.state == "failed"]
     other = lines.get(second) if second is not None else None
     usable = second is not None and other is not None and not _problem(other)
     problem = _problem(line) if attended else UNATTENDED
@@ -394,8 +425,11 @@ def _info(
         problem=problem, paper=Paper(line.paper), waiting=line.waiting, doubtful=tuple(str(j.id) for j in doubtful),
         fallback=names[second] if usable and second is not None and attended else "",
     )
+    words = state.words()
+    if failed:
+        words += f"; {len(failed)} {'badge was' if len(failed) == 1 else 'badges were'} not printed, please look"
     return PrinterInfo(
-        id=printer.id, name=printer.name, words=state.words(), ok=not problem and not doubtful,
+        id=printer.id, name=printer.name, words=words, ok=not problem and not jobs,
         condition=state.condition.value if attended else "unattended", problem=problem, paper=line.paper, waiting=line.waiting,
-        doubtful=list(doubtful), fallback_id=second if state.fallback else None, fallback=state.fallback,
+        doubtful=doubtful, failed=failed, fallback_id=second if state.fallback else None, fallback=state.fallback,
     )

@@ -177,8 +177,9 @@ async def one_job(conn: db.Connection, job_id: UUID) -> PrintJob | None:
     return db.one(await _q.one_job(conn, id=job_id), PrintJob)
 
 
-async def doubtful_at(conn: db.Connection, site_id: UUID | None) -> list[PrintJob]:
-    return await db.each(_q.doubtful_at(conn, site_id=site_id), PrintJob)
+async def to_look_at(conn: db.Connection, site_id: UUID) -> list[PrintJob]:
+    """Jobs in doubt, and failed ones whose badge is in force and not printed since."""
+    return await db.each(_q.to_look_at(conn, site_id=site_id), PrintJob)
 
 
 async def oldest_age(conn: db.Connection) -> float:
