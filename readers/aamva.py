@@ -62,7 +62,7 @@ def parse_aamva(data: bytes | str, *, today: date | None = None) -> IdDocument:
         raise DocumentError("name_missing", "The barcode carries no name. Scan it again, or type the document in.")
     _check(payload)
 
-    dates = DateReader(year_first=payload.version == 1 or country == "CAN")
+    dates = DateReader()
     birth = dates.read("birth_date", elements.get("DBB"), warnings)
     issue = dates.read("issue_date", elements.get("DBD"), warnings)
     expiry = dates.read("expiry_date", elements.get("DBA"), warnings)

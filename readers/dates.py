@@ -23,8 +23,7 @@ class DateReader:
     first and day first can. One date on the document that only makes sense day first decides for all of them.
     """
 
-    def __init__(self, *, year_first: bool) -> None:
-        self.year_first = year_first
+    def __init__(self) -> None:
         self._ambiguous: dict[str, date] = {}
         self._day_first = False
 

@@ -166,7 +166,7 @@ class DoorBus:
         _check(self._readers)
         self._index = {reader.name: index for index, reader in enumerate(self._readers)}
         self._channels: dict[Any, BusChannel] = {}
-        self._events: asyncio.Queue[DoorEvent] = asyncio.Queue(_QUEUE_LIMIT)
+        self._events: asyncio.Queue[DoorEvent | None] = asyncio.Queue(_QUEUE_LIMIT)
         self._commands: deque[_Command] = deque()
         self._pending: list[deque[_Command]] = [deque() for _ in self._readers]
         self._online = [False] * len(self._readers)
@@ -192,12 +192,17 @@ class DoorBus:
         return self._iterate()
 
     async def _iterate(self) -> AsyncIterator[DoorEvent]:
-        while not self._stopping or not self._events.empty():
-            yield await self._events.get()
+        while (event := await self._events.get()) is not None:
+            yield event
+        self._events.put_nowait(None)
 
     async def next_event(self) -> DoorEvent:
-        """The next event, waiting for it."""
-        return await self._events.get()
+        """The next event, waiting for it. Raises ReaderLostError once the bus is closed."""
+        event = await self._events.get()
+        if event is None:
+            self._events.put_nowait(None)
+            raise ReaderLostError("door bus", "The door bus was closed.")
+        return event
 
     def online(self, reader: str) -> bool:
         """Whether the reader answers over its Secure Channel now. KeyError for an unknown name."""
@@ -213,6 +218,8 @@ class DoorBus:
 
     async def close(self) -> None:
         """Stop polling and close the lines; commands still waiting fail with ReaderLostError. Safe to call twice."""
+        if self._stopping:
+            return
         self._stopping = True
         if self._thread is not None:
             self._wake()
@@ -228,6 +235,8 @@ class DoorBus:
             os.close(self._wake_write)
             self._wake_read = self._wake_write = -1
         self._context = None
+        # Reports of the thread are still on their way into the loop: the end comes after them.
+        asyncio.get_running_loop().call_soon(self._put, None)
 
     # Commands
 
@@ -412,14 +421,14 @@ class DoorBus:
     def _report(self, event: DoorEvent) -> None:
         assert self._loop is not None
 
-        def put() -> None:
-            # A consumer that stopped reading must not grow this without end: the oldest event goes first.
-            if self._events.full():
-                self._events.get_nowait()
-            self._events.put_nowait(event)
-
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(put)
+            self._loop.call_soon_threadsafe(self._put, event)
+
+    def _put(self, event: DoorEvent | None) -> None:
+        # A consumer that stopped reading must not grow this without end: the oldest event goes first.
+        if self._events.full():
+            self._events.get_nowait()
+        self._events.put_nowait(event)
 
     def _wake(self) -> None:
         if self._wake_write >= 0:

@@ -137,10 +137,19 @@ async def test_closing_fails_what_is_still_waiting_and_can_be_done_twice(door: V
     bus = DoorBus([door.configuration])
     await bus.start()
     await next_of(bus, ReaderBack)
+    following = asyncio.create_task(follow(bus))
+    await asyncio.sleep(0.05)
     await bus.close()
     await bus.close()
+    assert await asyncio.wait_for(following, SECONDS) == []
     with pytest.raises(ReaderLostError):
         await bus.led("Front", "green")
+    with pytest.raises(ReaderLostError):
+        await bus.next_event()
+
+
+async def follow(bus: DoorBus) -> list[DoorEvent]:
+    return [event async for event in bus]
 
 
 def reader(**changes: Any) -> DoorReader:
