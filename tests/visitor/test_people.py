@@ -57,6 +57,18 @@ def test_a_document_becomes_facts() -> None:
     assert facts_of(None) == PersonFacts("")
 
 
+async def test_a_document_of_odd_characters_can_be_kept(lists: Listings) -> None:
+    odd = msgspec.structs.replace(
+        LICENSE, family_name="OR\x00TEGA\x1e\ud800 ", given_name="A" * 5000, number="D\x00\u202e1", eye_color="\x7f",
+        address=DocumentAddress(street="\x00", city="AUS\nTIN"),
+    )
+    facts = facts_of(odd)
+    async with lists.node.db.transaction() as tx:
+        person = await lists.node.people.find_or_make(tx, lists.site.id, facts, None)
+    assert person.family_name == "OR TEGA" and len(person.given_name) == 200
+    assert (await lists.node.people.secrets(person)).address == Address("", "AUS TIN", "", "")
+
+
 def test_no_repr_shows_a_personal_value() -> None:
     facts = facts_of(LICENSE)
     shown = repr(facts) + repr(facts.address) + repr(identity_of(facts, KeyRing.new().identity_key))

@@ -421,8 +421,10 @@ async def test_a_service_killed_at_the_last_moment_of_an_import_leaves_the_old_r
     await process.wait()
     assert await count(lists, "watchlist_revisions") == 1 and isinstance(await lists.screen(STRANGER), Clear)
     async with second_process(lists, data) as other:
-        await until(lambda: not other.registries.trouble())
-        assert other.registries.revisions() == {"offenders": 1}
+        told: list[Event] = []
+        other.bus.on(_keep_in(told))
+        await until(lambda: any(event.topic == "watchlists" for event in told))
+        assert not other.registries.trouble() and other.registries.revisions() == {"offenders": 1}
         assert len(list((data / "index").glob("work-*"))) == 1, "what the killed one was making is gone"
     result = None
     async with asyncio.timeout(20):
@@ -522,6 +524,13 @@ async def test_a_process_that_missed_the_notice_clears_nobody_by_the_old_list(
             while not await again():
                 await asyncio.sleep(0.02)
         assert {v.reason for v in verdicts[:-1]} <= {"list-behind"}, "held while its own index was made"
+
+
+def _keep_in(told: list[Event]) -> Any:
+    async def keep(event: Event) -> None:
+        told.append(event)
+
+    return keep
 
 
 async def _nothing(self: Any, event: Event) -> None:

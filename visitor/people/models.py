@@ -112,24 +112,29 @@ def facts_of(document: IdDocument | None) -> PersonFacts:
         return PersonFacts("")
     place = document.address
     return PersonFacts(
-        family_name=document.family_name or "",
-        given_name=document.given_name or "",
-        middle_names=" ".join(document.middle_names),
-        suffix=document.suffix or "",
+        family_name=_plain(document.family_name),
+        given_name=_plain(document.given_name),
+        middle_names=_plain(" ".join(document.middle_names)),
+        suffix=_plain(document.suffix),
         birth_date=document.birth_date,
         sex=document.sex,
         address=None
         if place is None
         else Address(
-            street=" ".join(filter(None, (place.street, place.street2))),
-            city=place.city or "", region=place.region or "", postal_code=place.postal_code or "",
+            street=_plain(" ".join(filter(None, (place.street, place.street2)))),
+            city=_plain(place.city), region=_plain(place.region), postal_code=_plain(place.postal_code),
         ),
         height_cm=document.height_cm,
-        eye_color=document.eye_color,
-        document_issuer=document.issuer,
-        document_number=document.number or "",
+        eye_color=_plain(document.eye_color) or None,
+        document_issuer=_plain(document.issuer),
+        document_number=_plain(document.number),
         truncated=frozenset(_PARTS[part] for part in document.truncated),
     )
+
+
+def _plain(text: str | None) -> str:
+    """Text as a database and a page take it: no control characters or halves of a character, at most 200 of the rest."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text or "").split())[:200]
 
 
 def identity_of(facts: PersonFacts, mac: Callable[..., bytes]) -> Identity:

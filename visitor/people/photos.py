@@ -54,7 +54,7 @@ def reencode(data: bytes) -> bytes:
                     upright = Image.new("RGB", layer.size, "white")
                     upright.paste(layer, mask=layer.getchannel("A"))
                 out = io.BytesIO()
-                upright.convert("RGB").save(out, "JPEG", quality=85, optimize=True)
+                upright.convert("RGB").save(out, "JPEG", quality=85)
                 return out.getvalue()
     except (BadInput, TooLarge):
         raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -45,8 +46,10 @@ class State(msgspec.Struct, frozen=True):
 
 
 class Following:
-    def __init__(self, database: db.Database, files: IndexFiles, settings: Screening) -> None:
+    def __init__(self, database: db.Database, files: IndexFiles, settings: Screening, back: Callable[[], Awaitable[None]]) -> None:
+        """`back` is awaited when a list that had to be built is in service: who was held meanwhile can be screened."""
         self._db = database
+        self._back = back
         self._files = files
         self._settings = settings
         self.matcher = Matcher({})
@@ -164,6 +167,7 @@ class Following:
             part.unlink(missing_ok=True)
         with contextlib.suppress(VisitorError):
             await self.refresh()
+            await self._back()
 
     def _measure(self) -> None:
         now = datetime.now(UTC)

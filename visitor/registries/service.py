@@ -61,7 +61,8 @@ class Registries:
         self._settings = settings.screening
         self._files = IndexFiles(settings.data)
         self._importing = importing.Importing(database, self._files, keys, sites)
-        self._following = Following(database, self._files, self._settings)
+        back = db.Event("watchlists", UUID(int=0), UUID(int=0))
+        self._following = Following(database, self._files, self._settings, lambda: bus.tell(back))
         self._pool = ThreadPoolExecutor(_WORKERS, "screen")
         self._ready = False
         bus.on(self._on_event)
