@@ -108,7 +108,7 @@ async def doctor(settings: Settings, print_test: str | None) -> int:
     def say(ok: bool, what: str, sentence: str) -> None:
         nonlocal troubles
         troubles += not ok
-        print(f"  {'ok   ' if ok else 'WRONG'}  {what:<18} {sentence}")
+        print(f"  {'ok   ' if ok else 'WRONG'}  {what:<14} {sentence}")
 
     async with _node(settings) as node:
         async with node.db.connection() as conn:
@@ -119,12 +119,12 @@ async def doctor(settings: Settings, print_test: str | None) -> int:
             say(False, "watchlists", "none imported: every visitor is held for staff")
         for entry in lists:
             words = "TOO OLD" if entry.stale else "in force"
-            say(not entry.stale, f"list {entry.name}", f"revision {entry.revision}, {entry.entries:,} entries, {words}")
+            say(not entry.stale, "list", f"{entry.name}: revision {entry.revision}, {entry.entries:,} entries, {words}")
         for site in node.sites.schools():
             for state in await node.badges.printer_states(site.id):
                 # While no service runs, nobody but us can ask the printer how it is.
                 ok, words = (state.ok, state.words) if state.condition != "unattended" else await node.badges.ask(state.id)
-                say(ok, f"printer {state.name}", words)
+                say(ok, "printer", f"{site.name}: {words}")
         if find_spec("smartcard") is None:
             say(True, "smart cards", "not installed: pip install pyscard (needs swig and libpcsclite-dev); all else runs")
         else:

@@ -106,7 +106,9 @@ async def run(settings: Settings) -> int:
 
     from visitor.app import create_app, running_node
 
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # The demo's screen is for addresses and sign-ins; what goes wrong is still said.
+    level = "WARNING" if settings.demo and settings.log_level == "info" else settings.log_level.upper()
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # Addresses can hold one-time codes, so requests are not logged; counts are at /metrics.
     for noisy in ("httpx", "httpcore", "asyncio", "litestar"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
