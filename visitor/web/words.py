@@ -77,7 +77,7 @@ KIOSK: dict[str, tuple[str, str]] = {
     "already.title": ("You are checked in already.", "Ya está registrado."),
     "already.lead": ("If you need a new badge, the front office will print one for you.",
                      "Si necesita otra credencial, la oficina se la imprime."),
-    "badge.where": ("Take your badge below and wear it where it can be seen.", "Tome su credencial abajo y llévela a la vista."),
+    "badge.where": ("Take your badge and wear it where it can be seen.", "Tome su credencial y llévela a la vista."),
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────
     "leave.title": ("Hold your badge under the scanner", "Acerque su credencial al lector"),
     "leave.lead": ("The square code faces the light. Then drop the badge in the box.",

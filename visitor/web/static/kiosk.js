@@ -45,6 +45,8 @@ function show(name, { oops = "" } = {}) {
 function home(oops = "") {
   flow = {};
   for (const i of $$("input")) i.value = "";
+  for (const e of $$("[data-hello], [data-title], [data-lead]")) e.textContent = ""; // nothing of the last visitor stays, seen or not
+  $("img", section("photo")).removeAttribute("src");
   filterHosts("");
   if (body.dataset.state !== "normal") return show("closed");
   if (!linked) return show("offline");
