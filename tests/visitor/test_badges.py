@@ -339,6 +339,8 @@ async def test_a_badge_that_was_not_printed_is_shown_to_the_desk_and_put_in_line
         first = (await client.get(f"/api/v1/sites/{office.site.id}/printers", headers=headers)).json()["printers"][0]
         [job] = first["failed"]
         assert (first["ok"], job["visit_id"], job["reason"]) == (False, str(visit.id), "a badge needs a name")
+        page = (await client.get(f"/desk/printers?site={office.site.id}", headers=headers)).text
+        assert "Badge 1 was not printed: a badge needs a name." in page and f"/api/v1/print-jobs/{job['id']}/again" in page
         office.name = "Jo Doe"
         answers = await asyncio.gather(*(client.post(f"/api/v1/print-jobs/{job['id']}/again", headers=headers) for _ in range(2)))
         assert sorted(a.status_code for a in answers) == [201, 409]
