@@ -27,6 +27,16 @@ _BY_STATUS = {
     400: "bad-input", 401: "not-signed-in", 403: "not-allowed", 404: "not-found", 405: "method-not-allowed", 413: "too-large",
     415: "unsupported-media-type", 429: "too-many-requests",
 }
+_TITLES = {
+    400: "The request cannot be used as it is", 401: "Sign in, or send a valid token", 403: "This account or token may not do that here",
+    404: "There is no such thing here", 405: "This address does not take that method", 413: "What was sent is too large",
+    415: "This address does not take that kind of content", 429: "Too many tries; wait a moment",
+}
+_DETAILS = {
+    404: "There is no such address. The API is described at /schema/openapi.json.",
+    405: "This address does not take that method; the Allow header says which it does.",
+    413: "What was sent is larger than this address takes. Nothing was kept.",
+}
 HEARTBEAT_SECONDS = 15.0
 
 
@@ -66,9 +76,11 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         detail = messages or "The request's body or parameters do not have the form that this address takes."
     elif isinstance(error, NotAuthorizedException | PermissionDeniedException):
         detail = "This account or token may not do that here."
+    detail = _DETAILS.get(status, detail)
     if wants_page(request):
         return _page(request, status, "That did not work", detail)
-    response = problem(status, _BY_STATUS.get(status, "request-failed"), error.__class__.__name__.removesuffix("Exception"), detail, extra)
+    title = _TITLES.get(status, "The request failed")
+    response = problem(status, _BY_STATUS.get(status, "request-failed"), title, detail, extra)
     response.headers.update({k.lower(): str(v) for k, v in (error.headers or {}).items() if k.lower() in ("retry-after", "allow")})
     return response
 

@@ -202,6 +202,6 @@ def _counted(form: Source[Document], document: Document) -> Iterator[Entry]:
         first = report.problems[0] if report.problems else None
         words = (
             f"{report.refused:,} of {report.rows:,} rows were refused, over the {report.max_refused:.1%} allowed "
-            "(Report(max_refused=…)); the whole list is"
+            "of a list; the whole list is"
         )
         raise TooManyRefusedError(f"{words}. First: {first}" if first else words, file=document.name)
