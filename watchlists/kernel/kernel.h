@@ -68,10 +68,11 @@ enum { MAX_DAYS = 80 }; /* days a birth date may be near: 7 + 6 digits of 10 at 
   X(MIDDLE_INITIAL_DIFFERS) X(INITIAL_MAX) X(DOB_MISS) X(YEAR_MISS) X(SEX_AGREES) X(SEX_DIFFERS) X(WEAK_ALIAS)         \
   X(DESCRIPTION_MAX) X(SUFFIX_AGREES) X(SUFFIX_DIFFERS) X(ID_AGREES) X(POSTAL_MAX) X(REGION_DIFFERS) X(POSTAL_DIFFERS) \
   X(HEIGHT_DIFFERS) X(EYE_MAX) X(EYE_NEAR) X(EYE_DIFFERS) X(CUT_FAMILY_MIN) X(CUT_GIVEN_MIN) X(CUT_FLAGGED_MIN)        \
-  X(BACKGROUND_ROWS) X(BACKGROUND_PLACES) X(BACKGROUND_A_REGION) X(UNIT) X(RARE_COUNT)
+  X(BACKGROUND_ROWS) X(BACKGROUND_PLACES) X(BACKGROUND_A_REGION) X(UNIT) X(RARE_COUNT) X(TOGETHER_ROWS)          \
+  X(TOGETHER_MAX)
 #define SCORE_DOUBLES(X)                                                                                               \
   X(INITIAL_M) X(YEAR_SPAN) X(YEAR_M) X(POSTAL_M) X(POSTAL3_M) X(REGION_M) X(EYE_M) X(BACKGROUND_A_DAY) X(DOB_SAME)     \
-  X(DOB_SWAPPED) X(DOB_YEAR) X(DOB_TRANSPOSED) X(DOB_DIGIT)
+  X(DOB_SWAPPED) X(DOB_YEAR) X(DOB_TRANSPOSED) X(DOB_DIGIT) X(TOGETHER_PRIOR)
 
 typedef struct {
 #define X(name) int name;
@@ -247,7 +248,7 @@ typedef struct {
 } NeighbourList;
 typedef struct {
   u64 key;
-  u32 off, count;
+  u32 off, count, bearers; /* bearers: rows with a given name that is the same in all but spelling */
   u8 family[LEVELS], given[LEVELS];
 } Memo;
 typedef struct Context Context;
@@ -284,6 +285,8 @@ struct Context { /* what one query at a time needs besides the image; one a thre
   u32 memo_bits, memo_used, memo_limit, *pool, pool_used, pool_room;
   u8 family[SLOTS][LEVELS], given[SLOTS][LEVELS];
   int best_family[SLOTS], best_given[SLOTS];
+  u32 surname, bearers[SLOTS]; /* of the surnames that are the one shown but for spelling, the one most rows bear */
+  int beside_g1, beside_gj; /* what a given name is worth less beside its surname: score.together */
   Day days[MAX_DAYS];
   int day_count;
   Hit *hits;

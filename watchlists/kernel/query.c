@@ -72,6 +72,7 @@ static void weigh(const Image *x, Context *c, int given, Memo *m) {
     if (level >= EDIT1_ALIKE && level <= EDIT2 && (given ? x->count_g : x->count_s)[t] <= (u32)W.RARE_COUNT)
       c->found.at[i] += (u32)RARE_SHIFT << 28;
   }
+  m->bearers = (u32)(as_given[EXACT] + as_given[VARIANT] + as_given[NICKNAME] + as_given[EDIT1_ALIKE]);
   double rows = (double)x->rows + W.BACKGROUND_ROWS;
   token_weights(given ? W.family_swapped : W.family, as_family, rows, x->head->unseen_family, !given, m->family);
   token_weights(given ? W.given : W.given_swapped, as_given, rows, x->head->unseen_given, given, m->given);
@@ -91,6 +92,8 @@ static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int m
   memset(c->family[slot], 0, LEVELS);
   memset(c->given[slot], 0, LEVELS);
   c->best_family[slot] = c->best_given[slot] = 0;
+  c->bearers[slot] = 0;
+  if (slot == SLOT_S1) c->surname = 0;
   if (!length) return 0;
   int cut_min = given ? W.CUT_GIVEN_MIN : W.CUT_FAMILY_MIN;
   if (given ? q->given_cut : q->family_cut) cut_min = W.CUT_FLAGGED_MIN;
@@ -128,6 +131,7 @@ static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int m
   }
   memcpy(c->family[slot], m->family, LEVELS);
   memcpy(c->given[slot], m->given, LEVELS);
+  c->bearers[slot] = m->bearers;
   if (c->touched_count + m->count > c->touched_room) {
     u32 room = (c->touched_count + m->count) * 2;
     u32 *more = realloc(c->touched, room * sizeof *more);
@@ -140,6 +144,10 @@ static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int m
     if (i + 8 < m->count) PREFETCH(&c->levels[list[i + 8] & TOKEN_BITS]);
     if (!c->levels[t]) c->touched[c->touched_count++] = t;
     c->levels[t] |= (u64)level << 8 * slot;
+    if (slot == SLOT_S1 && level <= VARIANT) {
+      u32 mine = x->fam_off[t + 1] - x->fam_off[t], most = x->fam_off[c->surname + 1] - x->fam_off[c->surname];
+      if (!c->surname || mine > most || (mine == most && t < c->surname)) c->surname = t;
+    }
     if (list[i] & SAYS_FAMILY && (!given || slot == SLOT_G1)) {
       c->in_family[t >> 6] |= 1ULL << (t & 63);
       c->best_family[slot] = max2(c->best_family[slot], m->family[level]);
@@ -167,6 +175,36 @@ static void mark_given(Context *c, u32 t, int value) {
   if (value + 1 > c->hashed_value[f]) c->hashed_value[f] = (u8)(value + 1);
   c->in_given[t >> 6] |= 1ULL << (t & 63);
   c->hashed_given[f >> 6] |= 1ULL << (f & 63);
+}
+
+#define LEVEL(slot, levels) ((levels) >> 8 * (slot) & 15)
+
+/* How many of the family's rows, at most `room`, bear the given name of the slot. */
+static u32 bearers_in(const Image *x, const Context *c, u32 f, int slot, u32 *room) {
+  u32 lo = x->fam_off[f], n = x->fam_off[f + 1] - lo, seen = 0;
+  if (n > *room) n = *room;
+  *room -= n;
+  for (u32 i = lo; i < lo + n; i++) {
+    if (!bit(c->hashed_given, x->fam_given[i] & 0xffff)) continue;
+    u32 level = (u32)LEVEL(slot, c->levels[x->row_rest[x->fam_row[i]].given]);
+    seen += (level >= EXACT && level <= EDIT1_ALIKE) || level == RARE_EDIT1_ALIKE;
+  }
+  return seen;
+}
+
+/* score.together, for the given name in this slot beside the surname shown: alone, then with its particles. */
+static int together(const Image *x, const Context *c, int slot) {
+  u32 s = c->surname, room = (u32)W.TOGETHER_ROWS;
+  if (!s || !c->bearers[slot]) return 0;
+  u32 seen = bearers_in(x, c, s, slot, &room);
+  for (u32 k = x->multi_off[s]; k < x->multi_off[s + 1] && room; k++) {
+    MultiOf of = x->multi_of[k];
+    if (!of.other && x->multi[of.multi].first == s) seen += bearers_in(x, c, x->tokens + of.multi, slot, &room);
+  }
+  u32 looked_at = (u32)W.TOGETHER_ROWS - room;
+  if (!looked_at) return 0;
+  double expected = (double)looked_at * (double)c->bearers[slot] / ((double)x->rows + W.BACKGROUND_ROWS);
+  return -min2(W.TOGETHER_MAX, max2(0, eighths((seen + W.TOGETHER_PRIOR) / (expected + W.TOGETHER_PRIOR), 1.0)));
 }
 
 #define AS_FAMILY(slot, levels) ((int)c->family[slot][(levels) >> 8 * (slot) & 15])
@@ -275,7 +313,12 @@ static void score_row(const Image *x, Context *c, const Query *q, const Bounds *
   u32 g1 = rest.given, g2 = rest.middle;
   int q1 = q->name.length[SLOT_G1], q2 = q->name.length[SLOT_G2];
   char qg = q->name.text[SLOT_G1][0], qm = q->name.text[SLOT_G2][0];
-  int given = max2(AS_GIVEN(SLOT_G1, g), AS_GIVEN(SLOT_GJ, g)), middle = 0, swapped = 0;
+  int given = AS_GIVEN(SLOT_G1, g), fused = AS_GIVEN(SLOT_GJ, g), middle = 0, swapped = 0;
+  if (family > 0) {
+    if (given) given = max2(1, given + c->beside_g1);
+    if (fused) fused = max2(1, fused + c->beside_gj);
+  }
+  given = max2(given, fused);
   c->rows_scored++;
 #define STARTS(t, letter_) (x->letter[(letter_) - 'A'] <= (t) && (t) < x->letter[(letter_) - 'A' + 1])
   if (given) {
@@ -595,6 +638,8 @@ int query_run(const Image *x, Context *c, const Query *q, int threshold, int mod
     Bounds b = {.threshold = threshold};
     near_days(x, c, q->year, q->month, q->day);
     set_bounds(x, c, q, &b);
+    c->beside_g1 = together(x, c, SLOT_G1);
+    c->beside_gj = together(x, c, SLOT_GJ);
     mark_given(c, 0, 0); /* a row without a given name is always worth a look */
     u32 initial = q->name.length[SLOT_G1] ? x->single[q->name.text[SLOT_G1][0] - 'A'] : 0;
     if (initial) mark_given(c, initial, x->head->given_initial[q->name.text[SLOT_G1][0] - 'A']);
