@@ -91,13 +91,13 @@ def split_payload(text: str) -> Payload:
     body = text[start.start(2) :]
     if "\\" in body:
         body = _MACRO_RESIDUE.sub("", body)
-    pattern = _PIPED if "|" in prefix else _SEPARATORS
-    lines = pattern.split(body)
+    # Some scanners type a bar for each control character; no card's own values hold several.
+    lines = (_PIPED if "|" in prefix or body.count("|") > 4 else _SEPARATORS).split(body)
     if len(lines) < 5 and len(body) > 60:
         warnings.append(DocumentWarning("separators_lost"))
         lines = _cut_without_separators(body, [name for name, _, _ in designators if name[0] == "Z"], version)
-    if mended and (prefix.endswith("M") or "MZ" in body):
-        lines = _drop_typed_returns(lines, [name for name, _, _ in designators if name[0] == "Z"], last=prefix.endswith("M"))
+    elif mended:
+        lines = _part_subfiles(lines, [name for name, _, _ in designators if name[0] == "Z"], typed=prefix.endswith("M"))
     _collect(lines, payload)
     if not payload.elements:
         raise DocumentError("no_fields", "The barcode's header was read but none of its fields. Scan it again.")
@@ -163,17 +163,20 @@ def _collect(lines: list[str], payload: Payload) -> None:
             payload.warnings.append(DocumentWarning("line_joined", last))
 
 
-def _drop_typed_returns(lines: list[str], subfiles: list[str], *, last: bool) -> list[str]:
-    """Undo CR typed as "M" at the end of a subfile (Wisconsin, Indiana, New Hampshire, South Carolina by wedge)."""
-    mended: list[str] = []
-    for index, line in enumerate(lines):
+def _part_subfiles(lines: list[str], subfiles: list[str], *, typed: bool) -> list[str]:
+    """Begin a line where a jurisdiction's subfile begins, whose type stands twice ("ZFZFA"): its separator may be lost, or
+    be a CR that was typed as "M" (Wisconsin, Indiana, New Hampshire, South Carolina by wedge)."""
+    parted: list[str] = []
+    for line in lines:
         for name in subfiles:
-            cut = line.find(f"M{name}{name}")
-            if cut > 0:
-                mended.append(line[:cut])
-                line = line[cut + 1 :]
-        mended.append(_WEDGE_CR.sub("", line) if last and index == len(lines) - 1 else line)
-    return mended
+            cut = line.find(name + name, 1)
+            if cut > 0 and line[0] == "D":
+                parted.append(_WEDGE_CR.sub("", line[:cut]))
+                line = line[cut:]
+        parted.append(line)
+    if typed:
+        parted[-1] = _WEDGE_CR.sub("", parted[-1])
+    return parted
 
 
 def _cut_without_separators(body: str, subfiles: list[str], version: int) -> list[str]:

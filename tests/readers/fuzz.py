@@ -8,6 +8,8 @@ Clean means: every input ends, within five seconds and one gigabyte, in a value 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sys
 import tempfile
 from datetime import date
@@ -94,11 +96,14 @@ def seeds(folder: Path) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="fuzz-readers-") as folder:
-        seeds(Path(folder))
-        arguments = [sys.argv[0], "-timeout=5", "-rss_limit_mb=1024", "-max_len=4096", *sys.argv[1:], folder]
-        atheris.Setup(arguments, one_input)
-        atheris.Fuzz()
+    # The fuzzer leaves the process without a word, so nothing after it tidies up: the folder is emptied before.
+    folder = Path(tempfile.gettempdir()) / f"fuzz-readers-{os.getuid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    seeds(folder)
+    arguments = [sys.argv[0], "-timeout=5", "-rss_limit_mb=1024", "-max_len=4096", *sys.argv[1:], str(folder)]
+    atheris.Setup(arguments, one_input)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

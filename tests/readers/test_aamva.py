@@ -160,6 +160,30 @@ def test_pipes_for_separators() -> None:
     assert names(document) == ("SAMPLE", "JORDAN", "LEE", None)
 
 
+def test_pipes_for_separators_behind_an_ordinary_header_and_noise_before_it() -> None:
+    text = "\ufeffnoise\n@\n\x1e\rANSI 636005080001DL00310200|DL" + BODY.replace("\n", " ||\x1e") + "|\x04"
+    assert names(parse_aamva(text, today=TODAY)) == ("SAMPLE", "JORDAN", "LEE", None)
+
+
+@pytest.mark.parametrize("between", ["", "M"])
+def test_a_jurisdictions_subfile_without_its_separator_is_no_part_of_the_field_before(between: str) -> None:
+    body = BODY.replace("DCFX1\nDCGUSA", f"DCFX1\nDCGUSA\nDAU600{between}ZSZSAREPLACED\nZSB")
+    document = card(body.replace("DAU067 IN\n", ""), header="@\n\x1e\nANSI 636005080002DL00310200ZS02310020", end="")
+    assert document.height_cm == 183
+    assert not document.warned("element_malformed")
+
+
+def test_a_specimen_of_another_suite_without_any_separator() -> None:
+    text = (
+        "@ANSI 636014080102DL00410288ZA03290015DLDAQD12345678DCSPUBLICDDENDACJOHNDDFNDADQUINCYDDGNDCADDCBNONEDCDNONEDBD08242015"
+        "DBB01311970DBA01312035DBC1DAU069 inDAYGRNDAG789 E OAK STDAIANYTOWNDAJCADAK902230000DCF83D9BN217QO983B1DCGUSADAW180DAZBRO"
+        "DCK12345678900000000000DDB02142014DDK1ZAZAANZABZAC"
+    )
+    document = parse_aamva(text, today=TODAY)
+    assert names(document) == ("PUBLIC", "JOHN", "QUINCY", None)
+    assert (document.number, document.birth_date, document.expiry_date) == ("D12345678", date(1970, 1, 31), date(2035, 1, 31))
+
+
 @pytest.mark.parametrize("separator", ["", " "])
 def test_every_separator_lost(separator: str) -> None:
     document = card(BODY.replace("\n", separator), end="")
