@@ -65,7 +65,11 @@ async def test_a_badge_voided_without_another_opens_nothing(school: Any) -> None
     async with school.node.db.transaction() as tx:
         await tx.conn.execute("update badges set status = 'void', voided_at = now() where visit_id = $1", visit.id)
         tx.notify("badges", school.site.id, visit.badge_id)
-    assert await tap(school, school.office_door, visit.token) == ("denied", "void")
+    for _ in range(100):
+        if (said := await tap(school, school.office_door, visit.token)) != ("granted", "ok"):
+            break
+        await asyncio.sleep(0.02)
+    assert said == ("denied", "void")
 
 
 async def test_another_schools_badge_is_told_so(school: Any) -> None:

@@ -1,8 +1,9 @@
 """The access table kept true: loaded whole at start, patched by what changed, and never behind a commit that was announced.
 
-Every notice of the bus is awaited after its commit, so the tap after an approval finds it in force, and the tap after a
-check-out finds nothing. A patch that cannot be read (PostgreSQL away) is remembered and tried again until it is in; the doors
-go on with what they know meanwhile, and /health says how old that is.
+A credential's notice is awaited after its commit, so the tap after an approval finds it in force, and the tap after a
+check-out finds nothing; what else touches a row (a badge, an escort handed over) is read within a moment. A patch that cannot
+be read (PostgreSQL away) is remembered and tried again until it is in; the doors go on with what they know meanwhile, and
+/health says how old that is.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ import asyncpg
 
 from visitor import db
 from visitor.doors import store
-from visitor.doors.models import AccessTable, EmergencyCredential
+from visitor.doors.models import AccessTable
 from visitor.errors import VisitorError
 from visitor.events import EventBus
 
 log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 _LOOK_BACK = timedelta(days=1)  # an ended credential is still known this long after it would have expired
-_SITE_TOPICS = frozenset({"credentials", "visits", "badges", "escorts", "site_state"})
+_AT_ONCE = frozenset({"credentials", "site_state"})
+_SOON = frozenset({"visits", "badges"})
+_SOON_SECONDS = 0.02
 
 
 class Access:
@@ -40,6 +43,7 @@ class Access:
         self._all = True
         self._behind_since: datetime | None = None
         self._retrying: asyncio.Task[None] | None = None
+        self._soon: asyncio.Task[None] | None = None
         bus.on(self._on_event)
 
     async def load(self) -> None:
@@ -48,10 +52,11 @@ class Access:
         await self._read()
 
     async def stop(self) -> None:
-        if self._retrying is not None:
-            self._retrying.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._retrying
+        for task in (self._retrying, self._soon):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     def trouble(self) -> str:
         """A sentence when the table is known to be behind the database, else ""."""
@@ -63,10 +68,20 @@ class Access:
     async def _on_event(self, event: db.Event) -> None:
         if event.topic in ("sync", "sites"):
             self._all = True
-        elif event.topic in _SITE_TOPICS:
+        elif event.topic in _AT_ONCE:
             self._wanted.add(event)
+        elif event.topic in _SOON:
+            # Said beside a credential's own event, which takes it along, or of a visit that has none: no request waits for it.
+            self._wanted.add(event)
+            if self._soon is None or self._soon.done():
+                self._soon = asyncio.create_task(self._catch_up_soon(), name="access-table-soon")
+            return
         else:
             return
+        await self.catch_up()
+
+    async def _catch_up_soon(self) -> None:
+        await asyncio.sleep(_SOON_SECONDS)
         await self.catch_up()
 
     async def catch_up(self) -> None:
@@ -116,16 +131,30 @@ class Access:
         whole = {e.site_id for e in wanted if e.topic == "site_state"}
         by_site: dict[UUID, set[UUID]] = {}
         for event in wanted:
-            if event.site_id not in whole:
-                by_site.setdefault(event.site_id, set()).add(event.subject)
-        found: set[UUID | None] = set()
+            subject = self._row_of(event)
+            if subject is not None and event.site_id not in whole:
+                by_site.setdefault(event.site_id, set()).add(subject)
+        credentials = {e.subject for e in wanted if e.topic == "credentials"}
+        if not whole and not by_site:
+            return
         async with self._db.connection() as conn:
             for site_id in whole:
                 self.table.put_site(site_id, await store.credentials(conn, site_id, since))
             for site_id, subjects in by_site.items():
-                for row in await store.credentials(conn, site_id, since, list(subjects)):
+                for row in await store.visit_credentials(conn, site_id, since, list(subjects)):
                     self.table.put(row)
-                    found |= {row.id, row.incident_id if isinstance(row, EmergencyCredential) else row.visit_id}
+                    credentials.discard(row.id)
+                if others := credentials & subjects:
+                    for emergency in await store.emergency_credentials(conn, site_id, list(others)):
+                        self.table.put(emergency)
+                        credentials.discard(emergency.id)
             # A credential that is neither a visit's nor an emergency's is a standing card: those are few and read whole.
-            if any(e.topic == "credentials" and e.subject not in found for e in wanted):
+            if credentials:
                 self.table.put_standing(await store.standing(conn))
+
+    def _row_of(self, event: db.Event) -> UUID | None:
+        """The credential that an event is about; None for a badge or a visit that has none here (a new one is told itself)."""
+        if event.topic == "credentials":
+            return event.subject
+        found = self.table.of_badge(event.subject) if event.topic == "badges" else self.table.of_visit(event.subject)
+        return None if found is None else found.id

@@ -140,6 +140,7 @@ class AccessTable:
         self.emergency: dict[UUID, EmergencyCredential] = {}  # by credential id
         self.standing: dict[bytes, StandingCredential] = {}  # by card
         self._badges: dict[UUID, UUID] = {}  # badge, void ones too → credential id
+        self._visits: dict[UUID, UUID] = {}  # visit → credential id
 
     def put(self, row: VisitCredential | EmergencyCredential) -> None:
         """Add a credential or replace it by its id."""
@@ -147,6 +148,7 @@ class AccessTable:
             self.emergency[row.id] = row
             return
         self.visits[row.id] = row
+        self._visits[row.visit_id] = row.id
         for badge_id in (*row.void_badges, row.badge_id):
             if badge_id is not None:
                 self._badges[badge_id] = row.id
@@ -156,6 +158,7 @@ class AccessTable:
         self.visits = {k: c for k, c in self.visits.items() if c.site_id != site_id}
         self.emergency = {k: c for k, c in self.emergency.items() if c.site_id != site_id}
         self._badges = {k: c for k, c in self._badges.items() if c in self.visits}
+        self._visits = {k: c for k, c in self._visits.items() if c in self.visits}
         for row in rows:
             self.put(row)
 
@@ -170,6 +173,10 @@ class AccessTable:
     def of_badge(self, badge_id: UUID) -> VisitCredential | None:
         """The credential that this badge carries or, once void, carried."""
         credential_id = self._badges.get(badge_id)
+        return None if credential_id is None else self.visits.get(credential_id)
+
+    def of_visit(self, visit_id: UUID) -> VisitCredential | None:
+        credential_id = self._visits.get(visit_id)
         return None if credential_id is None else self.visits.get(credential_id)
 
     def __len__(self) -> int:

@@ -2,6 +2,13 @@
 -- here too, and only the badge that is not void counts: no door depends on one slice having told another.
 
 -- name: visit_credentials
+-- `every`, or those of `ids`. Row by row, by ids alone: on tables without statistics yet (a new database's first hundred
+-- check-ins) the planner took any index that begins with site_id and read a site's rows once for each of them.
+with picked as (
+  select id from credentials where :every::boolean and site_id = :site_id and valid_until > :since
+  union all
+  select unnest(:ids::uuid[])
+)
 select c.id, c.site_id, c.visit_id, b.id as badge_id,
        array(select o.id from badges o where o.site_id = c.site_id and o.visit_id = c.visit_id and o.status = 'void') as void_badges,
        c.zones, c.escorted or v.escort_required as escorted,
@@ -12,18 +19,21 @@ select c.id, c.site_id, c.visit_id, b.id as badge_id,
             when v.status = 'on_site' then c.state
             else 'pending' end as state,
        c.valid_from, least(c.valid_until, v.valid_until) as valid_until
-from credentials c
-join visits v on v.site_id = c.site_id and v.id = c.visit_id
-left join badges b on b.site_id = c.site_id and b.visit_id = c.visit_id and b.status <> 'void'
-where c.kind = 'visit' and c.site_id = :site_id and c.valid_until > :since
-  and (:subjects::uuid[] is null or c.id = any(:subjects) or c.visit_id = any(:subjects) or c.badge_id = any(:subjects))
-order by c.valid_from;
+from picked
+cross join lateral (
+  select * from credentials
+  where id = picked.id and site_id is not distinct from :site_id and kind = 'visit' limit 1) c
+cross join lateral (select status, escort_required, valid_until from visits where id = c.visit_id limit 1) v
+left join lateral (
+  select id from badges where site_id = c.site_id and visit_id = c.visit_id and status <> 'void' limit 1) b on true;
 
 -- name: emergency_credentials
-select id, site_id, incident_id, state, valid_from, valid_until
-from credentials
-where kind = 'emergency' and site_id = :site_id and valid_until > :since
-  and (:subjects::uuid[] is null or id = any(:subjects) or incident_id = any(:subjects));
+select id, site_id, incident_id, state, valid_from, valid_until from credentials
+where kind = 'emergency' and site_id = :site_id and valid_until > :since;
+
+-- name: emergency_credentials_of
+select id, site_id, incident_id, state, valid_from, valid_until from credentials
+where kind = 'emergency' and site_id = :site_id and id = any(:ids::uuid[]);
 
 -- name: standing_credentials
 select c.id, c.identifier, c.officer_id, c.staff_id, s.site_id, c.valid_from, c.valid_until,

@@ -14,15 +14,20 @@ from visitor.doors.models import DoorEvent, EmergencyCredential, LastTap, Standi
 _q = db.queries(__file__)
 
 
-async def credentials(
-    conn: db.Connection, site_id: UUID, since: datetime, subjects: Sequence[UUID] | None = None
-) -> list[VisitCredential | EmergencyCredential]:
-    """The site's visit and emergency credentials that end after `since`; only those of `subjects` (credential, visit, badge
-    or incident ids) when given."""
-    wanted = None if subjects is None else list(subjects)
-    visits = await db.each(_q.visit_credentials(conn, site_id=site_id, since=since, subjects=wanted), VisitCredential)
-    emergency = await db.each(_q.emergency_credentials(conn, site_id=site_id, since=since, subjects=wanted), EmergencyCredential)
+async def credentials(conn: db.Connection, site_id: UUID, since: datetime) -> list[VisitCredential | EmergencyCredential]:
+    """The site's visit and emergency credentials that end after `since`."""
+    visits = await db.each(_q.visit_credentials(conn, site_id=site_id, since=since, every=True, ids=[]), VisitCredential)
+    emergency = await db.each(_q.emergency_credentials(conn, site_id=site_id, since=since), EmergencyCredential)
     return [*visits, *emergency]
+
+
+async def visit_credentials(conn: db.Connection, site_id: UUID, since: datetime, ids: Sequence[UUID]) -> list[VisitCredential]:
+    """Those of these ids."""
+    return await db.each(_q.visit_credentials(conn, site_id=site_id, since=since, every=False, ids=list(ids)), VisitCredential)
+
+
+async def emergency_credentials(conn: db.Connection, site_id: UUID, ids: Sequence[UUID]) -> list[EmergencyCredential]:
+    return await db.each(_q.emergency_credentials_of(conn, site_id=site_id, ids=list(ids)), EmergencyCredential)
 
 
 async def standing(conn: db.Connection) -> list[StandingCredential]:

@@ -322,6 +322,7 @@ create table credentials (
   check ((kind = 'emergency') = (officer_id is not null and incident_id is not null))
 );
 create index credentials_visit on credentials (site_id, visit_id);
+create index credentials_id on credentials (id);
 create index credentials_current on credentials (site_id, valid_until);  -- what a door's table is made of
 
 create table escorts (
