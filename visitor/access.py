@@ -54,6 +54,8 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/api/v1/purposes"): EVERY_ROLE | {"station"},
     ("PUT", "/api/v1/purposes"): ADMIN,
     ("GET", "/api/v1/watchlists"): DESK,
+    ("PUT", "/api/v1/watchlists/{name}"): ADMIN,
+    ("POST", "/api/v1/watchlists/{name}/retire"): ADMIN,
     ("POST", "/api/v1/watchlists/{name}/imports"): ADMIN,
     ("POST", "/api/v1/watchlists/{name}/imports/preview"): ADMIN,
     ("GET", "/api/v1/barred-entries"): DESK,

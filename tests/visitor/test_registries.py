@@ -33,6 +33,7 @@ from visitor.registries.models import (
     ListUnreadable,
     NoSuchEntry,
     UnknownFormat,
+    UnknownList,
     first_day,
     in_term,
     shrunk,
@@ -306,6 +307,48 @@ async def test_document_numbers_are_compared_by_keyed_hash_only(lists: Listings)
     assert kept.id_hashes == (lists.node.people.hashed(same).document_hash,)
     async with lists.node.db.connection() as conn:
         assert "55501" not in await conn.fetchval("select entry::text from watchlist_entries")
+
+
+async def test_how_a_list_is_kept_can_be_changed(lists: Listings) -> None:
+    await lists.load()
+    admin = await lists.client("admin")
+    path = "/api/v1/watchlists/sanctions"
+    assert (await admin.put(path, json={"title": "Sanctions", "category": "sanctions"})).status_code == 200
+    assert (await lists.screen(STRANGER)).reason == "list-missing"
+    answer = await admin.put(path, json={"title": "Sanctions", "required": False, "max_age_hours": 0})
+    assert answer.json()["watchlists"][0]["required"] is False and isinstance(await lists.screen(STRANGER), Clear)
+    nearly = msgspec.structs.replace(known_as(MARLOW), family_name="Marlow", middle_names="", birth_date=date(1969, 5, 18))
+    assert isinstance(await lists.screen(nearly), PossibleMatch)
+    assert (await admin.put("/api/v1/watchlists/offenders", json={"title": "Offenders", "amber_bits": 38})).status_code == 200
+    assert isinstance(await lists.screen(nearly), Clear) and isinstance(await lists.screen(known_as(MARLOW)), PossibleMatch)
+    for wrong in ({}, {"title": " "}, {"title": "x", "amber_bits": 1}, {"title": "x", "amber_bits": 30, "red_bits": 20}, {"title": "x", "a": 1}):
+        assert (await admin.put(path, json=wrong)).status_code == 400, wrong
+    assert (await admin.put("/api/v1/watchlists/A+", json={"title": "x"})).json()["type"] == "list-name"
+    one_school = await lists.client("admin", lists.site.id)
+    assert (await one_school.put(path, json={"title": "x"})).status_code == 403
+    assert (await one_school.post(f"{path}/retire")).status_code == 403
+
+
+async def test_a_retired_list_is_searched_no_more_and_may_come_back(lists: Listings) -> None:
+    await lists.load()
+    await lists.load((OSKARI,), name="trespass")
+    before = await lists.screen(known_as(OSKARI))
+    assert {m.list for m in before.matches} == {"offenders", "trespass"}
+    admin = await lists.client("admin")
+    assert (await admin.post("/api/v1/watchlists/trespass/retire")).status_code == 200
+    async with lists.node.db.transaction() as tx:
+        assert not await lists.node.screening.still_current(tx, before)
+    after = await lists.screen(known_as(OSKARI))
+    assert {m.list for m in after.matches} == {"offenders"} and after.revisions == {"offenders": 1}
+    assert await lists.node.registries.entry("trespass", "F-3") == OSKARI
+    assert (await admin.post("/api/v1/watchlists/trespass/retire")).json()["type"] == "unknown-list"
+    with pytest.raises(UnknownList):
+        await lists.load((OSKARI,), name="trespass")
+    assert (await admin.put("/api/v1/watchlists/trespass", json={"title": "Trespass"})).status_code == 200
+    assert len((await lists.screen(known_as(OSKARI))).matches) == 2
+    async with lists.node.db.connection() as conn:
+        actions = [r["action"] for r in await conn.fetch("select action from audit where action like 'watchlist%' order by at")]
+    assert actions == ["watchlist.imported"] * 2 + ["watchlist.retired", "watchlist.set"]
 
 
 # ── when something dies ──────────────────────────────────────────────────────────────────────────────────────

@@ -23,7 +23,7 @@ from visitor.registries.indexes import IndexFiles
 from visitor.registries.models import SHARED, ImportFailed, ListRow, first_day
 from visitor.registries.shared import SharedLists
 from visitor.settings import Screening
-from watchlists import IndexFileError, Matcher
+from watchlists import IndexFileError, Matcher, Thresholds
 
 log = logging.getLogger(__name__)
 _PATCH_AT_MOST: Final = 5_000  # changed entries; about half a second to make searchable, where a large index takes minutes
@@ -60,6 +60,7 @@ class Following:
         self._changing = asyncio.Lock()
         self._seen: dict[str, tuple[int, date]] = {}
         self._patched: set[str] = set()
+        self._limits: dict[str, Thresholds] = {}
         self._builds: dict[str, asyncio.Task[None]] = {}
 
     async def stop(self) -> None:
@@ -96,7 +97,8 @@ class Following:
         searched = {name: revision for name, revision in self.state.searched.items() if name in imported}
         opened = False
         for one in lists:
-            if one.revision and (searched.get(one.name) != one.revision or one.name in self._patched):
+            as_it_is = (searched.get(one.name), self._limits.get(one.name))
+            if one.revision and (as_it_is != (one.revision, self._limits_of(one)) or one.name in self._patched):
                 if await self._open(one):
                     opened = True
                 elif searched.get(one.name) == one.revision or not await self._patch(one, searched.get(one.name)):
@@ -122,10 +124,14 @@ class Following:
                 log.info("building the index of %s revision %d: %s", one.name, one.revision, e.reason)
                 self._builds[one.name] = asyncio.create_task(self._build(one), name=f"index {one.name}")
             return False
-        self.matcher.swap(index, one.name, one.thresholds(self._settings.amber_bits, self._settings.red_bits))
+        self._limits[one.name] = self._limits_of(one)
+        self.matcher.swap(index, one.name, self._limits[one.name])
         self._patched.discard(one.name)
         self.problems.pop(one.name, None)
         return True
+
+    def _limits_of(self, one: ListRow) -> Thresholds:
+        return one.thresholds(self._settings.amber_bits, self._settings.red_bits)
 
     async def _patch(self, one: ListRow, revision: int | None) -> bool:
         """Bring the index of an earlier revision up to this one, where little changed; another process made the import."""

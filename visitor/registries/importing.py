@@ -145,7 +145,7 @@ class Importing:
                 )
                 found = await store.list_for_update(tx.conn, asked.name)
                 if found is None or found[1]:
-                    raise UnknownList("This list is no longer kept.")
+                    raise UnknownList("This list was retired. Set it up again (PUT) before importing it.")
                 list_id = found[0]
                 await store.stage(tx.conn, rows)
                 added, removed, changed = await store.diff(tx.conn, list_id)

@@ -122,6 +122,28 @@ class ListRow(msgspec.Struct, frozen=True):
         return bool(limit) and self.imported_at is not None and now - self.imported_at > timedelta(hours=limit)
 
 
+class ListSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a list is kept. `required`: nobody is cleared while it is missing or too old. `max_age_hours`: None for the node's
+    setting, 0 for a list that never grows too old. Bits of evidence from which a match is shown: None for the node's."""
+
+    title: str
+    category: str = "offenders"
+    required: bool = True
+    max_age_hours: float | None = None
+    amber_bits: float | None = None
+    red_bits: float | None = None
+
+    def check(self) -> None:
+        """Raises ListName, or BadInput for numbers that would hide every match."""
+        if not self.title.strip() or len(self.title) > 200 or not self.category.strip() or len(self.category) > 60:
+            raise ListName("A list needs a title of up to 200 characters and a category of up to 60.")
+        if self.max_age_hours is not None and not 0 <= self.max_age_hours <= 24 * 366:
+            raise BadInput("max_age_hours is 0 (never too old) to 8,784 (a year).")
+        low, high = self.amber_bits, self.red_bits
+        if any(bits is not None and not 8 <= bits <= 40 for bits in (low, high)) or (low is not None and high is not None and low > high):
+            raise BadInput("amber_bits and red_bits are 8 to 40, and amber is not above red.")
+
+
 class ListStatus(msgspec.Struct, frozen=True):
     """A list for people to look at. `ready`: the revision in force is the one being searched."""
 

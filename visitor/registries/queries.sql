@@ -37,6 +37,17 @@ insert into watchlists (id, name, title, category, required, max_age_hours, ambe
 values (:id, :name, :title, :category, :required, :max_age_hours, :amber_bits, :red_bits)
 on conflict (name) do nothing;
 
+-- name: set_list$
+insert into watchlists (id, name, title, category, required, max_age_hours, amber_bits, red_bits)
+values (:id, :name, :title, :category, :required, :max_age_hours, :amber_bits, :red_bits)
+on conflict (name) do update
+set title = excluded.title, category = excluded.category, required = excluded.required, max_age_hours = excluded.max_age_hours,
+  amber_bits = excluded.amber_bits, red_bits = excluded.red_bits, retired_at = null
+returning id;
+
+-- name: retire_list$
+update watchlists set retired_at = :now where name = :name and retired_at is null returning id;
+
 -- name: list_for_update^
 select id, retired_at from watchlists where name = :name for update;
 

@@ -12,15 +12,14 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import get, post
+from litestar import get, post, put
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, FromQuery, JSONBody
 
-from visitor.errors import Forbidden
-from visitor.registries.models import EntryProblem, SharedRow, Table
-from visitor.registries.service import Registries
+from visitor.registries.models import EntryProblem, ListSettings, SharedRow, Table
+from visitor.registries.service import Registries, require_district
 from visitor.security import Principal
 from watchlists import Address, Entry, Name
 
@@ -98,6 +97,25 @@ async def watchlists(registries: NamedDependency[Registries]) -> dict[str, Any]:
     return {"watchlists": msgspec.to_builtins(registries.lists(), builtin_types=(UUID,))}
 
 
+@put("/api/v1/watchlists/{name:str}", tags=["watchlists"])
+async def set_list(
+    name: FromPath[str], data: JSONBody[ListSettings], principal: NamedDependency[Principal], registries: NamedDependency[Registries]
+) -> dict[str, Any]:
+    """Make a list known before its first import, or change how it is kept: whether it is required, how old it may grow, from how
+    many bits a match is shown. A retired list comes back."""
+    await registries.set_list(principal, name, data)
+    return {"watchlists": [msgspec.to_builtins(one) for one in registries.lists() if one.name == name]}
+
+
+@post("/api/v1/watchlists/{name:str}/retire", status_code=200, tags=["watchlists"])
+async def retire_list(
+    name: FromPath[str], principal: NamedDependency[Principal], registries: NamedDependency[Registries]
+) -> dict[str, Any]:
+    """Search a list no longer."""
+    await registries.retire_list(principal, name)
+    return {"watchlist": {"name": name, "retired": True}}
+
+
 @post("/api/v1/watchlists/{name:str}/imports", status_code=201, tags=["watchlists"])
 async def import_list(
     name: FromPath[str],
@@ -106,8 +124,7 @@ async def import_list(
     registries: NamedDependency[Registries],
 ) -> dict[str, Any]:
     """Import a file as the list's next revision, in force when the answer comes. A list of a new name is made."""
-    if principal.sites("admin") is not None:
-        raise Forbidden("Lists hold for the whole district: ask an administrator of every school.")
+    require_district(principal)
     kept = await asyncio.to_thread(_keep, data.file.file, registries.new_file())
     try:
         result = await registries.import_list(
@@ -127,8 +144,7 @@ async def preview_import(
     registries: NamedDependency[Registries],
 ) -> dict[str, Any]:
     """What importing this file would change; nothing is changed. `shrinks` says why it needs `allow_shrink`, or is ""."""
-    if principal.sites("admin") is not None:
-        raise Forbidden("Lists hold for the whole district: ask an administrator of every school.")
+    require_district(principal)
     kept = await asyncio.to_thread(_keep, data.file.file, registries.new_file())
     try:
         result, shrinks = await registries.preview(
@@ -213,5 +229,7 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^\w.() -]", "_", re.split(r"[\\/]", name)[-1])[-80:] or "the file"
 
 
-HANDLERS: list[Any] = [watchlists, import_list, preview_import, barred, bar, lift_barred, orders, add_order, lift_order]
+HANDLERS: list[Any] = [
+    watchlists, set_list, retire_list, import_list, preview_import, barred, bar, lift_barred, orders, add_order, lift_order,
+]
 """For `app.create_litestar`."""

@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from visitor import audit, db
+from visitor.errors import Forbidden
 from visitor.events import EventBus
 from visitor.ids import new_id
 from visitor.keys import KeyRing
@@ -33,12 +34,14 @@ from visitor.registries.models import (
     Found,
     ImportResult,
     ListName,
+    ListSettings,
     ListStatus,
     NoSuchEntry,
     Screened,
     SharedRow,
     Table,
     UnknownFormat,
+    UnknownList,
     in_term,
     trouble,
 )
@@ -185,6 +188,32 @@ class Registries:
         )
         tx.notify("watchlists", await self._sites.district(tx), new_id())
 
+    async def set_list(self, principal: Principal, name: str, asked: ListSettings) -> None:
+        """Make a list known, or change how it is kept, from the next screening on. Raises ListName, BadInput, Forbidden."""
+        require_district(principal)
+        check_name(name)
+        asked.check()
+        async with self._db.transaction() as tx:
+            district = await self._sites.district(tx)
+            list_id = await store.set_list(tx.conn, id=new_id(), name=name, **msgspec.structs.asdict(asked))
+            await audit.record(
+                tx, district, principal.actor, "watchlist.set", list_id, list=name, required=asked.required,
+                max_age_hours=asked.max_age_hours, amber_bits=asked.amber_bits, red_bits=asked.red_bits,
+            )
+            tx.notify("watchlists", district, list_id)
+
+    async def retire_list(self, principal: Principal, name: str) -> None:
+        """Search a list no longer; its revisions stay to be looked at. Raises UnknownList, Forbidden."""
+        require_district(principal)
+        async with self._db.transaction() as tx:
+            await store.change(tx.conn)
+            list_id = await store.retire_list(tx.conn, name, datetime.now(UTC))
+            if list_id is None:
+                raise UnknownList("There is no list of that name.")
+            district = await self._sites.district(tx)
+            await audit.record(tx, district, principal.actor, "watchlist.retired", list_id, list=name)
+            tx.notify("watchlists", district, list_id)
+
     def new_file(self) -> Path:
         """A private name for an upload on its way to `import_list`."""
         return self._files.part("upload")
@@ -299,6 +328,12 @@ def check_name(name: str) -> None:
     """Raises ListName."""
     if not NAME.fullmatch(name):
         raise ListName("A list's name has 1 to 63 lower-case letters, digits and hyphens, and does not begin with a hyphen.")
+
+
+def require_district(principal: Principal) -> None:
+    """Lists are the whole district's: raises Forbidden for an administrator of some schools only."""
+    if principal.sites("admin") is not None:
+        raise Forbidden("Lists hold for the whole district: ask an administrator of every school.")
 
 
 def _asked(

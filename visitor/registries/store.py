@@ -57,6 +57,17 @@ async def add_list(
     )
 
 
+async def set_list(conn: db.Connection, **row: Any) -> UUID:
+    """Make a list or change how it is kept; a retired one comes back."""
+    found: UUID = await _q.set_list(conn, **row)
+    return found
+
+
+async def retire_list(conn: db.Connection, name: str, now: datetime) -> UUID | None:
+    found: UUID | None = await _q.retire_list(conn, name=name, now=now)
+    return found
+
+
 async def list_for_update(conn: db.Connection, name: str) -> tuple[UUID, bool] | None:
     """Its id and whether it is retired; other imports of it wait."""
     row = await _q.list_for_update(conn, name=name)
