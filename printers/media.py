@@ -28,7 +28,6 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
     dpi: int
     length: int | None = None
     margin_mm: float = 1.0
-    feed_mm: float = 2.0
 
     @property
     def wide(self) -> bool:

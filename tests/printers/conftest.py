@@ -41,10 +41,10 @@ def photo() -> Image.Image:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
-    """Wait for something that has no event of its own; a test that waits in vain fails after 30 s."""
+    """Wait for something that has no event of its own; a test that waits in vain fails after a minute."""
 
     async def wait(done: Callable[[], object]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 found = done()
                 if asyncio.iscoroutine(found):

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -55,13 +55,9 @@ async def test_a_printer_without_paper_takes_nothing_and_says_why() -> None:
         assert not printer.receiver.unfinished
 
 
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not done():
-            await asyncio.sleep(0.01)
-
-
-async def test_a_spool_prints_in_order_waits_for_paper_and_goes_on_by_itself(tmp_path: Path) -> None:
+async def test_a_spool_prints_in_order_waits_for_paper_and_goes_on_by_itself(
+    tmp_path: Path, until: Callable[[Callable[[], object]], Awaitable[None]]
+) -> None:
     badge = sample_badges()["plain"]
     async with VirtualPrinter() as printer:
         printer.paper = Paper.OUT
