@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -131,6 +132,45 @@ async def test_eight_readers_keep_their_taps_apart() -> None:
     finally:
         for door in doors:
             door.close()
+
+
+async def test_two_readers_on_one_line_are_told_apart_by_address() -> None:
+    """Multi-drop RS-485: what the panel says reaches both, and each answers only to its own address."""
+    panel, panel_end = socket.socketpair()
+    ends = [socket.socketpair() for _ in range(2)]
+
+    def carry(source: socket.socket, targets: list[socket.socket]) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(4096):
+                for target in targets:
+                    target.sendall(data)
+
+    threading.Thread(target=carry, args=(panel_end, [theirs for _, theirs in ends]), daemon=True).start()
+    for _, theirs in ends:
+        threading.Thread(target=carry, args=(theirs, [panel_end]), daemon=True).start()
+    doors = [
+        VirtualDoorReader(f"Door {number}", key=bytes([number]) * 16, address=number, line=DescriptorLine(ours.fileno()))
+        for number, (ours, _) in enumerate(ends, 1)
+    ]
+    shared = DescriptorLine(panel.fileno())
+    try:
+        for door in doors:
+            door.power_on()
+        async with DoorBus([msgspec.structs.replace(door.configuration, line=shared) for door in doors]) as bus:
+            assert {(await next_of(bus, ReaderBack)).reader for _ in doors} == {"Door 1", "Door 2"}
+            doors[1].tap(encode_wiegand("H10301", 22, 2))
+            event = await next_of(bus, CardPresented)
+            assert isinstance(event, CardPresented)
+            assert (event.reader, event.card.identifier) == ("Door 2", "2-22")
+            await bus.relay("Door 1", seconds=5)
+            assert [door.unlocked for door in doors] == [True, False]
+    finally:
+        for door in doors:
+            door.close()
+        for end in (panel, panel_end, *(side for pair in ends for side in pair)):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
 
 async def test_closing_fails_what_is_still_waiting_and_can_be_done_twice(door: VirtualDoorReader) -> None:
