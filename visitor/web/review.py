@@ -15,6 +15,7 @@ from visitor.people.models import PersonFacts
 from visitor.people.service import People
 from visitor.policies.models import PurposePolicy
 from visitor.registries.service import Registries
+from visitor.screening.models import UNAVAILABLE
 from visitor.visits.models import OnSite, Visit
 from visitor.visits.views import DeskView, Views
 from visitor.web.templating import clock, named
@@ -129,7 +130,7 @@ def _notes(view: DeskView, screened: bool) -> list[tuple[str, str]]:
     if view.status == "held" and view.reason not in ("", "possible-match"):
         notes.append(("wait", view.reason_text))
     if view.screening is not None and view.screening.outcome == "unavailable" and view.screening.reason:
-        notes.append(("wait", view.screening.reason))
+        notes.append(("wait", UNAVAILABLE.get(view.screening.reason, view.screening.reason)))
     if view.screening is not None and view.screening.outcome == "cleared":
         notes.append(("ok", f"Cleared: {view.screening.reason}" if view.screening.reason else "Cleared"))
     if view.screening is not None and view.screening.outcome == "confirmed":

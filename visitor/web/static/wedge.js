@@ -3,13 +3,15 @@
 // Read from keydown, because an input's value drops the control characters (GS, RS) that a license barcode is made of.
 // Scanners send a control character as Ctrl+letter ("Ctrl+X mode"), as Alt and digits, or as Enter, Tab and Escape.
 // A scan is told from a person by its speed: at least MIN keys, MEAN ms apart on average, none more than GAP ms after the
-// one before. Anything slower is a person typing, or a stray key, and is left alone.
+// one before; a slow scanner (Bluetooth, or a busy machine) is told by what a license or badge begins with. Anything else that
+// is slower is a person typing, or a stray key, and is left alone.
 
-const GAP = 250;   // ms: longer than a Bluetooth scanner's hiccup, shorter than two scans
-const LEAD = 100;  // ms: before a scan has shown its speed
-const MEAN = 50;   // ms a key on average; a fast typist needs 90
+const GAP = 400;   // ms: longer than a Bluetooth scanner's hiccup, shorter than two scans
+const LEAD = 120;  // ms: before a scan has shown its speed
+const MEAN = 60;   // ms a key on average; a fast typist needs 90
 const MIN = 8;     // keys; with a terminator MIN_ENDED will do
 const MIN_ENDED = 5;
+const OURS = /^V[BI]1:|^@.{0,12}(ANSI|AAMVA)/s;
 
 // What Ctrl+key means as a control character (ASCII column 0): letters, and the six signs beyond them. Shift is often lost.
 const SIGNS = { "[": 27, "\\": 28, "]": 29, "^": 30, "6": 30, "_": 31, "-": 31, "@": 0, "2": 0, "/": 31 };
@@ -54,8 +56,16 @@ export class Wedge {
     return this;
   }
 
+  get mean() {
+    return (this.last - this.first) / Math.max(1, this.codes.length - 1);
+  }
+
   get fast() {
-    return this.codes.length > 1 && (this.last - this.first) / (this.codes.length - 1) <= MEAN;
+    return this.codes.length > 1 && this.mean <= MEAN;
+  }
+
+  get ours() {
+    return OURS.test(String.fromCharCode(...this.codes.slice(0, 24).filter((c) => c < 65536)));
   }
 
   down(event) {
@@ -80,7 +90,7 @@ export class Wedge {
 
   take(code, event) {
     const gap = event.timeStamp - this.last;
-    if (this.codes.length && gap > (this.told ? GAP : LEAD)) this.end(); // what a person typed just before is no part of the scan
+    if (this.codes.length && gap > (this.told || this.ours ? GAP : LEAD)) this.end(); // what a person typed just before is no part of the scan
     if (!this.codes.length) {
       this.first = event.timeStamp;
       const field = event.target;
@@ -89,7 +99,7 @@ export class Wedge {
     this.codes.push(code);
     this.last = event.timeStamp;
     // From the third quick key on this is a scanner: nothing else on the page, and no shortcut of the browser, may act on it.
-    const scanning = this.codes.length >= 3 && this.fast;
+    const scanning = this.codes.length >= 3 && (this.fast || this.ours);
     const control = code < 32 && (event.ctrlKey || this.fast); // Enter as a second quick key must not press a button
     if (scanning || control) {
       event.preventDefault();
@@ -100,13 +110,13 @@ export class Wedge {
       this.onStart();
     }
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.end(), GAP);
+    this.timer = setTimeout(() => this.end(), this.codes.length > 8 && this.mean <= 20 ? GAP / 2 : GAP); // a quick scanner has no hiccups
   }
 
   end() {
     const { codes, field } = this;
     const ended = codes.at(-1) === 13 || codes.at(-1) === 9;
-    const scan = this.fast && codes.length >= (ended ? MIN_ENDED : MIN);
+    const scan = (this.fast && codes.length >= (ended ? MIN_ENDED : MIN)) || (this.ours && codes.length > 24);
     this.clear();
     if (!scan) return;
     if (field) field.field.value = field.value; // what the first keys left in a field is no typing
