@@ -20,8 +20,9 @@ _SCALES = (1.25, 1.12, 1.0, 0.92, 0.84, 0.76, 0.7, 0.64, 0.58, 0.52, 0.46, 0.4)
 def render(badge: Badge, media: Media) -> Image.Image:
     """Draw a badge for a paper: black and white ("1"), as wide as the print head, with the media's resolution.
 
-    With the same Pillow the same badge on the same media has the same dots on every machine. A photo that cannot be read leaves its place
-    to a drawn head and shoulders (see `photo_problem`), since a broken picture must not keep a visitor at the desk.
+    With the same Pillow the same badge on the same media has the same dots on every machine. A photo that cannot be
+    read leaves its place to a drawn head and shoulders (see `photo_problem`), since a broken picture must not keep a
+    visitor at the desk.
     On a roll the badge is as long as it needs; on a label it is drawn as large as the label lets.
     Raises `MediaTooSmall` when the paper cannot carry it: the badge is never cut short.
     """
@@ -36,19 +37,20 @@ def render(badge: Badge, media: Media) -> Image.Image:
     arrange = _arrangement(media)
     if media.length is None:
         return _drawn(arrange, Sheet(badge, media, photo, code, 1.0))
-    # The largest scale that fits, by halving: a label is drawn four times and not twelve.
-    best: Image.Image | None = None
+    # The largest scale that fits, by halving, tried without the photo, whose place is the same with and without it.
+    fitting: float | None = None
     problem = MediaTooSmall(f"{media.name} is too small")
     low, high = 0, len(_SCALES) - 1
     while low <= high:
         middle = (low + high) // 2
         try:
-            best, high = _drawn(arrange, Sheet(badge, media, photo, code, _SCALES[middle])), middle - 1
+            _drawn(arrange, Sheet(badge, media, None, code, _SCALES[middle]))
+            fitting, high = _SCALES[middle], middle - 1
         except MediaTooSmall as error:
             problem, low = error, middle + 1
-    if best is None:
+    if fitting is None:
         raise problem
-    return best
+    return _drawn(arrange, Sheet(badge, media, photo, code, fitting))
 
 
 def photo_problem(badge: Badge) -> str | None:

@@ -34,8 +34,8 @@ class Sheet:
         self.code_left = self.right
         self._photo = photo
         self._code = code
-        # A label is drawn on longer paper as well, so that what does not fit is seen and not lost.
-        self._canvas = Image.new("L", (media.width, self.mm(_TALLEST_MM)), 255)
+        # A label is drawn on longer paper, so that what does not fit is seen and not lost.
+        self._canvas = Image.new("L", (media.width, 2 * media.length if media.length else self.mm(_TALLEST_MM)), 255)
         self._pen = ImageDraw.Draw(self._canvas)
 
     def _tall(self, mm: float) -> int:
