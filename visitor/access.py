@@ -98,6 +98,7 @@ TABLE: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/incidents/{incident_id}/state"): EVERY_ROLE,
     ("POST", "/api/v1/incidents/{incident_id}/resolve"): RESPOND,
     ("POST", "/api/v1/officers/{officer_id}/emergency-credential"): frozenset({"respond", "admin"}),
+    ("POST", "/api/v1/incidents/{incident_id}/credentials/{credential_id}/end"): RESPOND,
     ("GET", "/api/v1/sites/{site_id}/on-site"): RESPOND,
     # ── pages and what they listen to ────────────────────────────────────────────────────────────────────────
     ("GET", "/api/v1/sites/{site_id}/events"): EVERY_ROLE,

@@ -140,6 +140,26 @@ async def test_a_new_credential_for_the_same_officer_ends_the_one_before(school:
     assert (lost.reason, held.reason) == ("incident-over", "police")
 
 
+async def test_a_lost_credential_is_withdrawn_at_once_and_the_others_go_on(school: Any) -> None:
+    incident = await school.declare("lockdown")
+    issued = await school.emergency_credential(incident)
+    path = f"/api/v1/incidents/{incident}/credentials/{issued['id']}/end"
+    assert (await school.post(path, {"reason": "phone lost"}, role="hall")).status_code == 403
+    assert (await school.post(path, {"reason": "phone lost"}, role="other_desk")).status_code == 404
+    assert (await school.post(path, {"reason": " "}, role="desk")).json()["type"] == "reason-needed"
+    other = path.replace(issued["id"], str(new_id()))
+    assert (await school.post(other, {"reason": "phone lost"}, role="desk")).status_code == 404
+    assert (await school.post(path, {"reason": "phone lost"}, role="desk")).status_code == 200
+    again = await school.post(path, {"reason": "phone lost"}, role="desk")
+    assert again.status_code == 409 and again.json()["type"] == "no-credential"
+    doors = school.node.doors
+    assert (await doors.tap(school.office_door.id, doors.read_token(issued["token"]), "reader")).reason == "incident-over"
+    assert (await doors.tap(school.office_door.id, doors.read_card(*school.officer_card), "reader")).reason == "police"
+    listed = (await school.get(f"/api/v1/incidents/{incident}", role="respond")).json()["credentials"]
+    assert [(c["officer"], c["state"], c["ended_reason"]) for c in listed] == [("Sgt. Diaz", "ended", "withdrawn")]
+    assert issued["token"] not in str(listed)
+
+
 async def test_a_signed_in_person_must_have_given_the_password_lately(school: Any) -> None:
     from visitor.errors import Forbidden
 

@@ -131,6 +131,19 @@ class FrozenPerson(msgspec.Struct, frozen=True):
     ended_at: datetime | None
 
 
+class IssuedCredential(msgspec.Struct, frozen=True):
+    """An emergency credential as the respond page lists it: to whom and until when, never the token."""
+
+    id: UUID
+    officer_id: UUID
+    officer: str
+    state: Literal["pending", "active", "ended"]
+    valid_from: datetime
+    valid_until: datetime
+    ended_at: datetime | None
+    ended_reason: str
+
+
 def here(row: OnSite, zones: Sequence[str], now: datetime) -> PersonHere:
     return PersonHere(
         visit_id=row.visit_id, name=row.name, status=row.status, purpose=row.purpose, host=row.host, zones=tuple(zones),

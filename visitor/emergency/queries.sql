@@ -47,3 +47,8 @@ where site_id = :site_id and incident_id = :incident_id and officer_id = :office
 select v.id as visit_id, p.given_name, p.family_name, v.status, v.ended_at
 from visits v join people p on p.site_id = v.site_id and p.id = v.person_id
 where v.site_id = :site_id and v.id = any(:visits::uuid[]);
+
+-- name: credentials_of
+select c.id, c.officer_id, o.name as officer, c.state, c.valid_from, c.valid_until, c.ended_at, c.ended_reason
+from credentials c join officers o on o.id = c.officer_id
+where c.site_id = :site_id and c.incident_id = :incident_id and c.kind = 'emergency' order by c.valid_from;

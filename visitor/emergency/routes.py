@@ -71,9 +71,9 @@ async def list_incidents(
 async def get_incident(
     incident_id: FromPath[UUID], principal: NamedDependency[Principal], emergency: NamedDependency[Emergency]
 ) -> dict[str, Any]:
-    """An incident with the list that was frozen when it was declared."""
+    """An incident with the list that was frozen when it was declared, and the credentials issued for it."""
     incident, people = await emergency.frozen(principal, incident_id)
-    return {"incident": incident.view, "frozen": people}
+    return {"incident": incident.view, "frozen": people, "credentials": await emergency.issued(incident)}
 
 
 @post("/api/v1/incidents/{incident_id:uuid}/state", status_code=200, tags=["emergency"])
@@ -107,6 +107,23 @@ async def issue_credential(
     return {"credential": CredentialIssued(issued.id, issued.token, issued.until)}
 
 
+class EndInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    reason: str
+
+
+@post("/api/v1/incidents/{incident_id:uuid}/credentials/{credential_id:uuid}/end", status_code=200, tags=["emergency"])
+async def end_credential(
+    incident_id: FromPath[UUID],
+    credential_id: FromPath[UUID],
+    data: JSONBody[EndInput],
+    principal: NamedDependency[Principal],
+    emergency: NamedDependency[Emergency],
+) -> dict[str, Any]:
+    """Withdraw one officer's emergency credential at once, for a lost phone. 409 `no-credential` when it has ended already."""
+    await emergency.end_credential(principal, incident_id, credential_id, data.reason)
+    return {"credential": {"id": credential_id, "state": "ended"}}
+
+
 @get("/api/v1/sites/{site_id:uuid}/on-site", tags=["emergency"])
 async def on_site(
     site_id: FromPath[UUID],
@@ -124,4 +141,4 @@ async def on_site(
     )
 
 
-HANDLERS: list[Any] = [declare, list_incidents, get_incident, change_state, resolve, issue_credential, on_site]
+HANDLERS: list[Any] = [declare, list_incidents, get_incident, change_state, resolve, issue_credential, end_credential, on_site]

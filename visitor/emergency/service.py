@@ -23,6 +23,7 @@ from visitor.emergency.models import (
     Incident,
     IncidentOver,
     IncidentState,
+    IssuedCredential,
     OnSiteList,
     Outcome,
     ReasonNeeded,
@@ -128,6 +129,11 @@ class Emergency:
             self._site(principal, incident.site_id, "desk", "respond", "admin")
             return incident, await store.names(conn, incident.site_id, incident.snapshot)
 
+    async def issued(self, incident: Incident) -> list[IssuedCredential]:
+        """What officers were given for an incident. The caller has checked who asks."""
+        async with self._db.connection() as conn:
+            return await store.credentials_of(conn, incident)
+
     # ── officers ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def issue_credential(self, principal: Principal, officer_id: UUID, incident_id: UUID, reason: str) -> EmergencyCredential:
@@ -150,6 +156,20 @@ class Emergency:
             )
             tx.notify("incidents", incident.site_id, incident.id)
         return issued
+
+    async def end_credential(self, principal: Principal, incident_id: UUID, credential_id: UUID, reason: str) -> None:
+        """End one officer's credential before the incident ends: a phone was lost. No fresh password: closing is never held up.
+
+        Raises NotFound, Forbidden, ReasonNeeded, IncidentOver, NoCredential (it has ended already).
+        """
+        if not _note(reason):
+            raise ReasonNeeded("Say why this credential ends, such as a lost phone.")
+        async with self._db.transaction() as tx:
+            incident = await self._open(tx, principal, incident_id, "respond", "desk", "admin")
+            if credential_id not in {c.id for c in await store.credentials_of(tx.conn, incident)}:
+                raise NotFound("This incident has no such credential.")
+            await self._credentials.end_one(tx, incident.site_id, credential_id, "withdrawn", actor=principal.actor)
+            tx.notify("incidents", incident.site_id, incident.id)
 
     # ── who is here ──────────────────────────────────────────────────────────────────────────────────────
 

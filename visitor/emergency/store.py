@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from visitor import db
-from visitor.emergency.models import AlreadyDeclared, FrozenPerson, FrozenVisit, Incident, IncidentState, Outcome, Source
+from visitor.emergency.models import AlreadyDeclared, FrozenPerson, FrozenVisit, Incident, IncidentState, IssuedCredential, Outcome, Source
 
 _q = db.queries(__file__)
 
@@ -58,6 +58,10 @@ async def change_state(conn: db.Connection, incident: Incident, state: IncidentS
 async def live_credentials_of(conn: db.Connection, incident: Incident, officer_id: UUID) -> list[UUID]:
     rows = _q.live_credentials_of(conn, site_id=incident.site_id, incident_id=incident.id, officer_id=officer_id)
     return [row["id"] async for row in rows]
+
+
+async def credentials_of(conn: db.Connection, incident: Incident) -> list[IssuedCredential]:
+    return await db.each(_q.credentials_of(conn, site_id=incident.site_id, incident_id=incident.id), IssuedCredential)
 
 
 async def names(conn: db.Connection, site_id: UUID, frozen: Sequence[FrozenVisit]) -> list[FrozenPerson]:
