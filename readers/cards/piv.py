@@ -140,7 +140,7 @@ class _Session:
         key = certificate.public_key()
         message = secrets.token_bytes(32)
         if isinstance(key, rsa.RSAPublicKey):
-            algorithm = {1024: 0x06, 2048: 0x07, 3072: 0x05}.get(key.key_size)
+            algorithm = {2048: 0x07, 3072: 0x05}.get(key.key_size)
             challenge = _pkcs1(message, key.key_size // 8)
         elif isinstance(key, ec.EllipticCurvePublicKey):
             algorithm = {"secp256r1": 0x11, "secp384r1": 0x14}.get(key.curve.name)

@@ -26,6 +26,7 @@ from readers.errors import CardRejectedError, ConfigError
 __all__ = ["PivTrust"]
 
 _MAX_DEPTH = 6
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _UNDERSTOOD = {
     ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE, ExtensionOID.CERTIFICATE_POLICIES,
     ExtensionOID.POLICY_CONSTRAINTS, ExtensionOID.INHIBIT_ANY_POLICY, ExtensionOID.SUBJECT_ALTERNATIVE_NAME, ExtensionOID.POLICY_MAPPINGS,
@@ -46,6 +47,8 @@ class PivTrust:
     crls: tuple[x509.CertificateRevocationList, ...] = ()
     require_revocation: bool = False
     ocsp: Callable[[str, bytes], bytes | None] | None = field(default=None, repr=False)
+    # Serial numbers by (list, issuer's key): a federal list has a hundred thousand entries and is asked at every card.
+    _revoked: dict[tuple[int, bytes], frozenset[int] | None] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def load(
@@ -95,6 +98,8 @@ class PivTrust:
                 continue
             try:
                 certificate.verify_directly_issued_by(issuer)
+                if not isinstance(certificate.signature_hash_algorithm, _HASHES):
+                    raise InvalidSignature  # SHA-1 collisions are for sale
             except (ValueError, TypeError, InvalidSignature):
                 if failure.code == "untrusted":
                     failure = _rejected("signature_invalid")
@@ -112,13 +117,13 @@ class PivTrust:
 
     def _revocation(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> None:
         known = False
-        for crl in self.crls:
-            key = issuer.public_key()
-            if crl.issuer != certificate.issuer or not isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey)):
+        for index, crl in enumerate(self.crls):
+            if crl.issuer != certificate.issuer:
                 continue
-            if not crl.is_signature_valid(key):
+            serials = self._serials(index, issuer)
+            if serials is None:
                 continue
-            if crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+            if certificate.serial_number in serials:
                 raise _rejected("revoked")
             if crl.next_update_utc is None or crl.next_update_utc >= now:
                 known = True
@@ -126,6 +131,15 @@ class PivTrust:
             known = self._ask(certificate, issuer, now) or known
         if self.require_revocation and not known:
             raise _rejected("revocation_unknown")
+
+    def _serials(self, index: int, issuer: x509.Certificate) -> frozenset[int] | None:
+        """What list number ``index`` revokes, if ``issuer`` signed it; None if not."""
+        place = index, issuer.fingerprint(hashes.SHA256())
+        if place not in self._revoked:
+            crl, key = self.crls[index], issuer.public_key()
+            signed = isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey)) and crl.is_signature_valid(key)
+            self._revoked[place] = frozenset(entry.serial_number for entry in crl) if signed else None
+        return self._revoked[place]
 
     def _ask(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> bool:
         """Ask the certificate's OCSP responder (RFC 6960); False when it names none or cannot be reached."""
