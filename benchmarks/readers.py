@@ -266,7 +266,7 @@ def main() -> None:
         "doors": asyncio.run(doors(3 if quick else 10, 10 if quick else 60)),
         "idle": asyncio.run(idle(3 if quick else 10)),
         "documents": documents(payloads, options.peer),
-        "pictures": pictures(10 if quick else 100),
+        "pictures": pictures(10 if quick else 40),
         "cards": cards(10 if quick else 50),
     }
     text = json.dumps(msgspec.json.decode(msgspec.json.encode(result)), indent=2)
