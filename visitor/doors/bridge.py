@@ -38,7 +38,7 @@ from visitor.doors.ownership import Ownership
 from visitor.doors.service import READER, Doors, LockFailed, key_place
 from visitor.errors import VisitorError
 from visitor.events import EventBus
-from visitor.keys import BADGE_PREFIX, KeyProblem, KeyRing
+from visitor.keys import KeyProblem, KeyRing
 from visitor.sites.models import Door
 from visitor.sites.service import Sites
 
@@ -237,8 +237,6 @@ class Bridge:
                 log.exception("an event at a door was not taken")
 
     def _read(self, card: CardRead) -> Read:
-        if card.format == "ascii" and card.identifier.startswith(BADGE_PREFIX):
-            return self._doors.read_token(card.identifier)
         try:
             return self._doors.read_card(card.format, card.bits or card.identifier)
         except VisitorError:
