@@ -33,7 +33,7 @@ RESULTS = Path(__file__).parent / "results"
 Known = tuple[str, Subject, list[str]]  # entry id or "", subject, what happened to it
 
 
-def _day(number: int) -> datetime.date | None:
+def as_day(number: int) -> datetime.date | None:
     try:
         return datetime.date(number // 10000, number // 100 % 100, number % 100) if number else None
     except ValueError:
@@ -73,7 +73,7 @@ def model_a(records: int, true: int, false: int, fields: bool) -> tuple[Iterator
     def subject(shown: list, d: tuple[str, str, int, str] | None) -> Subject:
         g, m, family, suffix, born, sex = shown
         place = Address(postal_code=d[0], region=d[1]) if d else None
-        return Subject(Name(family, g, m, suffix), _day(born), sex or None, place, d[2] if d else None, d[3] if d else None)
+        return Subject(Name(family, g, m, suffix), as_day(born), sex or None, place, d[2] if d else None, d[3] if d else None)
 
     def entries() -> Iterator[Entry]:
         for i, p, aliases, middle, born, visits in census.registry(records, true):
@@ -284,7 +284,7 @@ def links(args: argparse.Namespace) -> dict[str, Any]:
 
 def _entry(one: dict) -> Entry:
     born = one["dob"].replace("-", "")
-    date = _day(int(born)) if born.isdigit() and len(born) == 8 else None
+    date = as_day(int(born)) if born.isdigit() and len(born) == 8 else None
     family, given = one.get("surname") or "", one.get("given_name") or ""
     names = (Name(family, given),) if family.strip() or given.strip() else (Name("unknown"),)
     place = (Address(postal_code=one["postcode"], region=one.get("state", "")[:2]),) if one.get("postcode") else ()
