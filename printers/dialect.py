@@ -22,6 +22,9 @@ class Wire(Protocol):
     async def read(self, limit: int, seconds: float) -> bytes:
         """At least one byte and at most `limit`. Raises `TimeoutError`; `EOFError` when the printer has closed."""
 
+    async def flush(self, seconds: float) -> None:
+        """Return once the other end has taken all that was written. `seconds` is how long it may take nothing."""
+
 
 class Dialect(Protocol):
     """A family's questions."""

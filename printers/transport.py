@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import socket
 import stat
+import struct
 import termios
 import tty
 import uuid
@@ -149,6 +151,12 @@ class _Wired:
 
     async def _finish(self, wire: Wire, total: int, waiting: Waiting) -> Receipt:
         if not self._dialect.confirms:
+            try:
+                await wire.flush(self._timeouts.stall)
+            except TimeoutError:
+                raise Interrupted("the printer stopped taking data", total, total) from None
+            except OSError:
+                raise Interrupted("the connection broke", total, total) from None
             return Receipt(confirmed=False)
 
         def said(status: PrinterStatus) -> None:
@@ -197,6 +205,25 @@ class _Descriptor:
                     raise EOFError
                 return data
 
+    async def flush(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        left, moved = self._unsent(), loop.time()
+        while left:
+            await asyncio.sleep(0.02)
+            now = self._unsent()
+            if now < left:
+                left, moved = now, loop.time()
+            elif loop.time() - moved > seconds:
+                raise TimeoutError
+
+    def _unsent(self) -> int:
+        """Bytes that the other end has not acknowledged (a socket) or that have not left (a serial line)."""
+        try:
+            return int(struct.unpack("i", fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4)))[0])
+        except OSError:
+            # A USB printer's device does not say; its writes are with the printer when they return.
+            return 0
+
     async def _when(self, add: Callable[..., object], remove: Callable[..., object]) -> None:
         ready = asyncio.get_running_loop().create_future()
 
@@ -209,6 +236,24 @@ class _Descriptor:
             await ready
         finally:
             remove(self._descriptor)
+
+
+class _Connection(_Descriptor):
+    """A wire over a TCP connection."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        super().__init__(connected.fileno())
+        self._socket = connected
+
+    async def flush(self, seconds: float) -> None:
+        await super().flush(seconds)
+        # End our side and hear the other out: closing with an answer unread is a reset, upon which a printer may throw
+        # away what it has taken and not yet printed.
+        with contextlib.suppress(OSError, EOFError, TimeoutError):
+            self._socket.shutdown(socket.SHUT_WR)
+            async with asyncio.timeout(min(2.0, seconds)):
+                while True:
+                    await self.read(256, seconds)
 
 
 class NetworkTransport(_Wired):
@@ -232,7 +277,7 @@ class NetworkTransport(_Wired):
         except OSError as error:
             raise Unreachable(_network_words(error)) from None
         try:
-            yield _Descriptor(connected.fileno())
+            yield _Connection(connected)
         finally:
             connected.close()
 

@@ -1,4 +1,4 @@
-"""Helpers shared by the printers' tests."""
+"""Fixtures shared by the printers' tests."""
 
 from __future__ import annotations
 

@@ -222,6 +222,45 @@ async def test_a_printer_that_does_not_know_gs_r_is_believed_by_its_state_once_i
     assert waiting[0] == "ready" and "paper out" in waiting and waiting[-1] == "ready" and got.count(b"badge") == 2
 
 
+@pytest.mark.parametrize("profile", ["escpos-80", "escpos-blind"])
+async def test_a_printer_that_cannot_confirm_still_gets_the_whole_badge(profile: str) -> None:
+    """It reads slowly and says things nobody asked: closing on that would be a reset, and the badge's end would be lost."""
+    got = bytearray()
+    data = bytes(range(32, 127)) * 3000
+    ended = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if profile == "escpos-80":
+            await reader.readuntil(b"\x10\x04\x04")
+            writer.write(b"\x12\x12\x12\x12\x37\x25\x00")
+        try:
+            while fresh := await reader.read(20_000):
+                got.extend(fresh)
+                writer.write(b"\x13")
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    async with listener(talk) as port:
+        transport = NetworkTransport("127.0.0.1", port, profile=profile, timeouts=SHORT)
+        assert not (await transport.send(data)).confirmed
+        async with asyncio.timeout(20):
+            await ended.wait()
+    assert bytes(got) == data
+
+
+async def test_an_unconfirmed_badge_that_is_not_taken_is_doubt() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Takes the connection and never reads: the network's own buffers fill and stay full.
+        writer.transport.pause_reading()
+        await asyncio.sleep(30)
+
+    async with listener(talk) as port:
+        transport = NetworkTransport("127.0.0.1", port, profile="escpos-blind", timeouts=SHORT)
+        with pytest.raises(Interrupted, match="stopped taking data"):
+            await transport.send(bytes(8_000_000))
+
+
 async def test_nothing_is_sent_when_the_first_byte_could_not_be_noted() -> None:
     async with VirtualPrinter() as printer:
         transport = NetworkTransport("127.0.0.1", printer.port, profile="epson-tm", timeouts=SHORT)
