@@ -116,6 +116,21 @@ def test_the_century_of_a_birth_is_the_latest_that_can_be(born: str, year: int) 
     assert document.birth_date.year == year
 
 
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL8988901C4XXX4009078F96121096ZE184226B<<<<<<",
+        "V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<\nL8988901C4XXX4009078F9612109<<<<<<<<",
+    ],
+)
+def test_visas_of_both_sizes_as_published(zone: str) -> None:
+    """ICAO 9303 part 7, appendices A and B."""
+    visa = parse_mrz(zone, today=TODAY)
+    assert (visa.kind, visa.issuer, visa.nationality, visa.verification) == ("visa", "UTO", "XXX", "check_digits")
+    assert (visa.number, visa.birth_date, visa.expiry_date) == ("L8988901C", date(1940, 9, 7), date(1996, 12, 10))
+    assert (visa.family_name, visa.given_name, visa.middle_names, visa.sex) == ("ERIKSSON", "ANNA", ("MARIA",), "F")
+
+
 def test_kinds() -> None:
     for code, kind in (("P<", "passport"), ("PO", "passport"), ("V<", "visa")):
         assert parse_mrz(code + PASSPORT[2:], today=TODAY).kind == kind
