@@ -42,6 +42,7 @@ class School:
         self.other_door = Door(new_id(), self.other.id, other_zone.id, "Elm door", "", None, None, 5, {})
         self.station = Station(new_id(), self.site.id, "kiosk", "Kiosk", None, None)
         self.host = Staff(new_id(), self.site.id, None, "Pat Lindqvist", "Teacher", "Room 12", True, True)
+        self.second = Staff(new_id(), self.site.id, None, "Robin Ortega", "Aide", "Gym", False, True)
         agency = Agency(new_id(), "Springfield Police")
         self.officer = Officer(new_id(), agency.id, None, "Sgt. Diaz", "4711", "")
         self.policy_id = (await node.policies.current()).id
@@ -49,7 +50,7 @@ class School:
             for row in (self.site, self.other, *self.zones.values(), other_zone, self.office_door, self.library_door, self.other_door,
                         self.station):
                 await node.sites.add(tx, row)
-            for person in (self.host, agency, self.officer):
+            for person in (self.host, self.second, agency, self.officer):
                 await node.accounts.add(tx, person)
             standing = await node.credentials.add_standing(
                 tx, site_id=self.site.id, card_format=self.staff_card[0], bits=self.staff_card[1], actor="system", staff_id=self.host.id
