@@ -22,6 +22,8 @@ _MAX_CHARACTERS = 16_384
 
 _KINDS: dict[str, Kind] = {"DL": "driver_license", "ID": "id_card", "EN": "enhanced_license"}
 _SEX: dict[str, Sex] = {"1": "M", "M": "M", "MALE": "M", "2": "F", "F": "F", "FEMALE": "F", "9": "X", "X": "X"}
+_POSTAL_BREAK = re.compile(r"[ \-]+")
+_HEIGHT = re.compile(r"(\d{2,3}) ?(IN|CM)?|(\d) ?'-? ?(\d{1,2})\"?")
 _EMBEDDED = re.compile(r"(?=(D[A-D][A-Z]))")
 _FIRST_VERSION_ONLY = frozenset({"DAE", "DAF", "DAL", "DAM", "DAN", "DAO", "DAP", "DAR", "DAS", "DAT"})
 _FIELD_OF = {
@@ -130,7 +132,7 @@ def _check(payload: Payload) -> None:
     # Elements we take no fact from are looked at as well: a damaged name may have turned one element into another.
     for key, scanned in elements.items():
         text = scanned.strip()
-        if text and key in VALUES and not VALUES[key].fullmatch(text) and text.upper() not in PLACEHOLDERS:
+        if text and (pattern := VALUES.get(key)) and not pattern.fullmatch(text) and text.upper() not in PLACEHOLDERS:
             warnings.append(DocumentWarning("element_malformed", _FIELD_OF.get(key, key)))
     if elements.get("DAQ", "").strip().upper() in PLACEHOLDERS:
         warnings.append(DocumentWarning("element_malformed", "number"))
@@ -187,7 +189,7 @@ def _address(elements: dict[str, str], country: str) -> Address | None:
     residence = tuple(_clean(elements.get(key)) for key in ("DAL", "DAM", "DAN", "DAO", "DAP"))
     street, street2, city, region, code = (first or second for first, second in zip(mailing, residence, strict=True))
     postal = postal_code(code, country)
-    if street2 is not None and city and region and re.fullmatch(rf"{re.escape(city)},? {re.escape(region)}\b.*", street2):
+    if street2 is not None and city and region and street2.startswith(city) and street2[len(city) :].lstrip(", ").startswith(region):
         street2 = None  # Wyoming repeats city, state and code there
     if not any((street, street2, city, region, postal)):
         return None
@@ -198,7 +200,7 @@ def postal_code(value: str | None, country: str) -> str | None:
     """A postal code without separators and without an extension of zeros ("370115509", "95035", "E5K1Y3")."""
     if value is None:
         return None
-    parts = re.split(r"[ \-]+", value.strip())
+    parts = _POSTAL_BREAK.split(value.strip())
     if country != "CAN" and len(parts) > 1 and not parts[-1].strip("0"):
         parts.pop()  # Hawaii: five digits, blanks, a lone zero
     code = "".join(parts).upper()
@@ -210,7 +212,7 @@ def postal_code(value: str | None, country: str) -> str | None:
 def height_cm(value: str, *, metric: bool) -> int | None:
     """Centimetres from "068 in", "170 CM", "600" or "5'-04\"" (feet and inches); None where no person is so tall."""
     value = value.strip().upper()
-    match = re.fullmatch(r"(\d{2,3}) ?(IN|CM)?|(\d) ?'-? ?(\d{1,2})\"?", value)
+    match = _HEIGHT.fullmatch(value)
     if match is None:
         return None
     if match[3]:

@@ -97,7 +97,12 @@ def split_payload(text: str) -> Payload:
         warnings.append(DocumentWarning("separators_lost"))
         lines = _cut_without_separators(body, [name for name, _, _ in designators if name[0] == "Z"], version)
     elif mended:
-        lines = _part_subfiles(lines, [name for name, _, _ in designators if name[0] == "Z"], typed=prefix.endswith("M"))
+        typed_return = prefix.endswith("M")
+        inside = [
+            name for name, _, _ in designators if name[0] == "Z" and (at := body.find(name + name)) > 0 and body[at - 1] not in "\n\r|\x1e"
+        ]
+        if inside or typed_return:
+            lines = _part_subfiles(lines, inside, typed=typed_return)
     _collect(lines, payload)
     if not payload.elements:
         raise DocumentError("no_fields", "The barcode's header was read but none of its fields. Scan it again.")
