@@ -27,7 +27,11 @@ class Wire(Protocol):
 
 
 class Dialect(Protocol):
-    """A family's questions."""
+    """A family's questions.
+
+    `clear` makes a printer ready for a new job whatever a broken connection has left in it, without harm to a badge
+    that may still be printing. `confirms` says whether `confirm` has anything to say.
+    """
 
     clear: bytes
     confirms: bool
@@ -47,10 +51,9 @@ class Dialect(Protocol):
 class EscPos:
     """DLE EOT for the state; GS r for the end of a job."""
 
-    clear = escpos.CLEAR
-
     def __init__(self, confirms: bool) -> None:
         self.confirms = confirms
+        self.clear = escpos.CLEAR if confirms else escpos.FILL
         self._mute = False
 
     async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
@@ -163,8 +166,10 @@ class Brother:
 class Silent:
     """A printer that cannot be asked anything."""
 
-    clear = b""
     confirms = False
+
+    def __init__(self, clear: bytes = b"") -> None:
+        self.clear = clear
 
     async def status(self, wire: Wire, seconds: float) -> PrinterStatus:
         return UNKNOWN
@@ -176,7 +181,8 @@ class Silent:
 def dialect_for(profile: Profile) -> Dialect:
     """The questions that a printer of this profile answers."""
     if not profile.answers:
-        return Silent()
+        # Brother's jobs begin with what clears the way themselves.
+        return Silent(escpos.FILL if profile.family is Family.ESCPOS else b"")
     if profile.family is Family.ESCPOS:
         return EscPos(profile.confirms)
     if profile.family is Family.ZPL:

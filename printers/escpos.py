@@ -32,6 +32,10 @@ _FRAGMENT = 256
 CLEAR = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
 """DLE DC4 8: throw away what a broken connection has left in the printer's buffer."""
 
+FILL = bytes(_FRAGMENT * 72)
+"""For a printer that does not say what it has printed, and may still hold a good badge: nothing is thrown away, but a
+picture begun is filled up with white. A printer that waits for a command ignores NUL."""
+
 ASK = (b"\x10\x04\x01", b"\x10\x04\x02", b"\x10\x04\x03", b"\x10\x04\x04")
 """DLE EOT 1-4: printer, offline cause, error cause, paper sensor; one byte each in answer."""
 

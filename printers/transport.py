@@ -245,6 +245,11 @@ class _Connection(_Descriptor):
         super().__init__(connected.fileno())
         self._socket = connected
 
+    def _unsent(self) -> int:
+        if error := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error))
+        return super()._unsent()
+
     async def flush(self, seconds: float) -> None:
         await super().flush(seconds)
         # End our side and hear the other out: closing with an answer unread is a reset, upon which a printer may throw

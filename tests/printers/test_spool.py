@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from jobkit import counting, job, strip
+from jobkit import counting, job, number_of, strip
 
 from printers import (
     BadgeError,
     Condition,
     FileJobStore,
+    Interrupted,
     Job,
     NetworkTransport,
     Paper,
@@ -202,6 +203,29 @@ async def test_a_printer_that_keeps_half_a_picture_does_not_spoil_the_next_badge
             await until(lambda: state_is(store, 2, State.PRINTED, State.DOUBTFUL))
         assert proxy.met == 1 and await state_of(store, 2) is State.PRINTED
         assert seen[2] == 1 and set(seen) <= {1, 2} and not printer.receiver.text
+
+
+@pytest.mark.parametrize("profile", ["escpos-80", "escpos-blind"])
+async def test_a_printer_that_says_nothing_loses_no_badge_to_the_mending_of_the_next(
+    profile: str, store: FileJobStore, until: Until
+) -> None:
+    """The first badge still waits in its buffer when the second breaks off; the third must harm neither itself nor it."""
+    async with VirtualPrinter(forgets=False, buffer=1 << 20) as printer, FaultProxy(printer.port) as proxy:
+        seen = counting([printer])
+        transport = NetworkTransport("127.0.0.1", proxy.port, profile=profile, timeouts=SHORT)
+        await transport.send(strip(1, rows=60))
+        printer.rows_per_second = 100
+        await transport.send(strip(2, rows=60))
+        await proxy.set(Fault.RESET, after=8_000, once=True)
+        with pytest.raises(Interrupted):
+            await transport.send(strip(3, rows=256))
+        printer.rows_per_second = None
+        await transport.send(strip(4, rows=60))
+        await until(lambda: printer.count == 3)
+        assert seen[1] == seen[2] == 1 and not printer.receiver.text
+        # The strip begun is filled up and hangs above the fourth badge, which is whole.
+        last = printer.printed[-1].image
+        assert number_of(last.crop((0, 256, last.width, last.height))) == 4
 
 
 async def test_silence_after_the_last_byte_is_doubt_and_names_the_badge(store: FileJobStore, until: Until) -> None:

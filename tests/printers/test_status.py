@@ -246,7 +246,8 @@ async def test_a_printer_that_cannot_confirm_still_gets_the_whole_badge(profile:
         assert not (await transport.send(data)).confirmed
         async with asyncio.timeout(20):
             await ended.wait()
-    assert bytes(got) == data
+    # What fills up a picture that an earlier life may have left half sent goes before it.
+    assert bytes(got).lstrip(b"\0") == data
 
 
 async def test_an_unconfirmed_badge_that_is_not_taken_is_doubt() -> None:
