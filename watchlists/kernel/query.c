@@ -401,7 +401,7 @@ static int dated_weight(const Image *x, const Context *c, const Bounds *b, u32 r
 }
 
 static void add_day(const Image *x, Context *c, int bucket, double chance) {
-  if (bucket < 0) return;
+  if (bucket < 0 || x->day_off[bucket] == x->day_off[bucket + 1]) return; /* no one born that day: nothing to weigh */
   for (int i = 0; i < c->day_count; i++)
     if (c->days[i].bucket == bucket) return;
   double rows = (double)x->rows + W.BACKGROUND_ROWS, here = (double)(x->day_off[bucket + 1] - x->day_off[bucket]);
