@@ -16,6 +16,7 @@ import os
 import platform
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -25,18 +26,21 @@ from typing import Any
 
 import httpx
 
-from readers import CardPresented, DoorBus, encode_wiegand
-from readers.testing import VirtualDoorReader
-from visitor import db
-from visitor.accounts.models import Staff
-from visitor.app import Node, create_app, running_node
-from visitor.doors.decision import decide
-from visitor.doors.models import DoorEvent, DoorView, KeyedCard, TokenRead, VisitCredential
-from visitor.ids import new_id
-from visitor.keys import Claims, KeyRing
-from visitor.postgres import EmbeddedPostgres
-from visitor.settings import Settings
-from visitor.sites.models import Door, Site, Zone
+# The folder of a script comes first on the path, and this one has a readers.py of its own.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from readers import CardPresented, DoorBus, encode_wiegand  # noqa: E402
+from readers.testing import VirtualDoorReader  # noqa: E402
+from visitor import db  # noqa: E402
+from visitor.accounts.models import Staff  # noqa: E402
+from visitor.app import Node, create_app, running_node  # noqa: E402
+from visitor.doors.decision import decide  # noqa: E402
+from visitor.doors.models import DoorEvent, DoorView, KeyedCard, TokenRead, VisitCredential  # noqa: E402
+from visitor.ids import new_id  # noqa: E402
+from visitor.keys import Claims, KeyRing  # noqa: E402
+from visitor.postgres import EmbeddedPostgres  # noqa: E402
+from visitor.settings import Settings  # noqa: E402
+from visitor.sites.models import Door, Site, Zone  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "door_tap.json"
 CARD = encode_wiegand("H10301", 4711, 12)
