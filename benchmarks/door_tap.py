@@ -29,18 +29,18 @@ import httpx
 # The folder of a script comes first on the path, and this one has a readers.py of its own.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from readers import CardPresented, DoorBus, encode_wiegand  # noqa: E402
-from readers.testing import VirtualDoorReader  # noqa: E402
-from visitor import db  # noqa: E402
-from visitor.accounts.models import Staff  # noqa: E402
-from visitor.app import Node, create_app, running_node  # noqa: E402
-from visitor.doors.decision import decide  # noqa: E402
-from visitor.doors.models import DoorEvent, DoorView, KeyedCard, TokenRead, VisitCredential  # noqa: E402
-from visitor.ids import new_id  # noqa: E402
-from visitor.keys import Claims, KeyRing  # noqa: E402
-from visitor.postgres import EmbeddedPostgres  # noqa: E402
-from visitor.settings import Settings  # noqa: E402
-from visitor.sites.models import Door, Site, Zone  # noqa: E402
+from readers import CardPresented, DoorBus, encode_wiegand
+from readers.testing import VirtualDoorReader
+from visitor import db
+from visitor.accounts.models import Staff
+from visitor.app import Node, create_app, running_node
+from visitor.doors.decision import decide
+from visitor.doors.models import DoorEvent, DoorView, KeyedCard, TokenRead, VisitCredential
+from visitor.ids import new_id
+from visitor.keys import Claims, KeyRing
+from visitor.postgres import EmbeddedPostgres
+from visitor.settings import Settings
+from visitor.sites.models import Door, Site, Zone
 
 RESULT = Path(__file__).parent / "results" / "door_tap.json"
 CARD = encode_wiegand("H10301", 4711, 12)
