@@ -64,7 +64,7 @@ def test_another_process_draws_the_same_dots() -> None:
     assert other == hashlib.sha256(render(BADGES["arabic"], MEDIA["80mm"]).tobytes()).hexdigest()
 
 
-@pytest.mark.parametrize("media", ["58mm", "62mm", "80mm", "102mm"])
+@pytest.mark.parametrize("media", ["58mm", "62mm", "80mm", "102mm", "102x76mm", "102x152mm"])
 def test_the_code_scans_from_a_phone_at_40_cm(media: str) -> None:
     """A 1080-line preview sees 1,920 points over some 55 cm at 40 cm: 3.5 a millimeter, through a lens, at an angle."""
     drawn = render(BADGES["escort"], MEDIA[media]).convert("L")
