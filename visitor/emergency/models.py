@@ -18,6 +18,8 @@ from visitor.visits.models import OnSite
 IncidentState = Literal["hold", "secure", "lockdown", "evacuate", "shelter"]
 Source = Literal["desk", "phone", "panic", "api"]
 Outcome = Literal["resolved", "cancelled"]
+# Why one officer's credential ends before its incident: a code, since it goes into the audit.
+Withdrawal = Literal["lost", "stolen", "not-needed", "mistake"]
 
 # Who counts as in the building: badge given, or at the front office waiting for the escort.
 ON_SITE = frozenset({"on_site", "awaiting_escort"})

@@ -11,7 +11,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from visitor.emergency.models import IncidentState, IncidentView, OnSiteAnswer, Outcome, SiteShown, Source
+from visitor.emergency.models import IncidentState, IncidentView, OnSiteAnswer, Outcome, SiteShown, Source, Withdrawal
 from visitor.emergency.service import Emergency
 from visitor.security import Principal
 from visitor.sites.service import Sites
@@ -108,7 +108,7 @@ async def issue_credential(
 
 
 class EndInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    reason: str
+    reason: Withdrawal
 
 
 @post("/api/v1/incidents/{incident_id:uuid}/credentials/{credential_id:uuid}/end", status_code=200, tags=["emergency"])

@@ -28,6 +28,7 @@ from visitor.emergency.models import (
     Outcome,
     ReasonNeeded,
     Source,
+    Withdrawal,
     here,
     source_of,
 )
@@ -157,18 +158,16 @@ class Emergency:
             tx.notify("incidents", incident.site_id, incident.id)
         return issued
 
-    async def end_credential(self, principal: Principal, incident_id: UUID, credential_id: UUID, reason: str) -> None:
+    async def end_credential(self, principal: Principal, incident_id: UUID, credential_id: UUID, reason: Withdrawal) -> None:
         """End one officer's credential before the incident ends: a phone was lost. No fresh password: closing is never held up.
 
-        Raises NotFound, Forbidden, ReasonNeeded, IncidentOver, NoCredential (it has ended already).
+        Raises NotFound, Forbidden, IncidentOver, NoCredential (it has ended already).
         """
-        if not _note(reason):
-            raise ReasonNeeded("Say why this credential ends, such as a lost phone.")
         async with self._db.transaction() as tx:
             incident = await self._open(tx, principal, incident_id, "respond", "desk", "admin")
             if credential_id not in {c.id for c in await store.credentials_of(tx.conn, incident)}:
                 raise NotFound("This incident has no such credential.")
-            await self._credentials.end_one(tx, incident.site_id, credential_id, "withdrawn", actor=principal.actor)
+            await self._credentials.end_one(tx, incident.site_id, credential_id, reason, actor=principal.actor)
             tx.notify("incidents", incident.site_id, incident.id)
 
     # ── who is here ──────────────────────────────────────────────────────────────────────────────────────
