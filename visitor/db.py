@@ -40,6 +40,8 @@ class Tx:
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
         self.events: list[Event] = []
+        # Rows that nothing in the transaction reads again (the audit's), written together just before the commit.
+        self.deferred: dict[str, list[tuple[Any, ...]]] = {}
 
     def notify(self, topic: str, site_id: UUID, subject: UUID) -> None:
         """Tell this process (at once, after the commit) and the others (NOTIFY) that a row changed."""
@@ -90,6 +92,8 @@ class Database:
             tx = Tx(conn)
             async with conn.transaction(isolation=isolation):
                 yield tx
+                for statement, rows in tx.deferred.items():
+                    await conn.executemany(statement, rows)
                 if tx.events:
                     payloads = [f"{self.origin} {event.topic} {event.site_id} {event.subject}" for event in tx.events]
                     await conn.execute("select pg_notify($1, payload) from unnest($2::text[]) as payload", CHANNEL, payloads)

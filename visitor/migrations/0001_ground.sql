@@ -221,6 +221,7 @@ create table visits (
   foreign key (site_id, person_id) references people
 );
 create index visits_id on visits (id);
+create index visits_person on visits (site_id, person_id);
 create index visits_time on visits (site_id, checked_in_at desc);
 -- A double tap never makes two visits, however many processes take it.
 create unique index visits_one_open on visits (site_id, person_id)

@@ -31,6 +31,10 @@ from visits where id = :id for update;
 select id from visits where site_id = :site_id and person_id = :person_id
   and status in ('held', 'approved', 'awaiting_escort', 'on_site');
 
+-- name: was_here$
+-- A visit that went well: somebody who was only ever refused is not known.
+select id from visits where site_id = :site_id and person_id = :person_id and status in ('checked_out', 'presumed_left') limit 1;
+
 -- name: listed
 select site_id, id, person_id, station_id, host_id, purpose, policy_id, status, held_reason, document, zones, escort_required,
   checked_in_at, valid_until, decided_at, decided_by, decision_reason, ended_at, ended_by

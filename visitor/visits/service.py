@@ -122,7 +122,10 @@ class Visits:
         if existing is not None:
             raise models.AlreadyOnSite("This person is checked in already. Ask the front office.", visit_id=str(existing["id"]))
         zone = self._sites.site(site_id).zone_info
-        known = not identity.weak and person.first_seen < now
+        known = (
+            purpose.escort == "unless-known" and not identity.weak
+            and await store.queries.was_here(tx.conn, site_id=site_id, person_id=person.id) is not None
+        )
         state = self._sites.state(site_id).state
         # A name typed without a document's number is what somebody says of themselves, not an ID.
         shown = document if asked.document is None or asked.document.number else None
@@ -137,28 +140,21 @@ class Visits:
         )
         if isinstance(decision, policy.Refused):
             visit = msgspec.structs.replace(visit, status="refused", decided_at=now, decided_by="policy", decision_reason=decision.reason)
+        elif held is None:
+            visit = _admitted(visit, "system", "cleared by policy")
         await store.add(tx.conn, visit)
         await self._screening.record(tx, site_id, visit_id, verdict)
         await audit.record(
             tx, site_id, principal.actor, "visit.checked_in", visit_id,
             purpose=purpose.key, policy=purposes.version, document=visit.document["kind"], held=visit.held_reason,
         )
-        if held is None and visit.status == "held":
-            visit = await self._admit(tx, visit, "system", "cleared by policy")
+        if visit.status in models.PRESENT:
+            await self._grant(tx, visit, "system")
         tx.notify("visits", site_id, visit_id)
         return Outcome(visit, facts.given_name or "")
 
-    async def _admit(self, tx: db.Tx, visit: Visit, actor: str, reason: str) -> Visit:
-        """Approve: badge, credential and print job, and an escort where one is needed."""
-        now = datetime.now(UTC)
-        status: Status = "awaiting_escort" if visit.escort_required else "on_site"
-        visit = msgspec.structs.replace(
-            visit, status=status, held_reason="", decided_at=now, decided_by=actor, decision_reason=reason
-        )
-        await store.queries.decide(
-            tx.conn, site_id=visit.site_id, id=visit.id, status=status, held_reason="", zones=visit.zones,
-            escort_required=visit.escort_required, valid_until=visit.valid_until, now=now, actor=actor, reason=reason,
-        )
+    async def _grant(self, tx: db.Tx, visit: Visit, actor: str) -> None:
+        """What an approved visit gets: badge, print job, credential, and an escort asked where one is needed."""
         station = self._sites.station(visit.station_id)
         badge = await self._badges.issue(
             tx, site_id=visit.site_id, visit_id=visit.id, station=station, expires_at=visit.valid_until, actor=actor
@@ -169,8 +165,7 @@ class Visits:
         )
         if visit.escort_required:
             await self._escorts.ask(tx, visit.site_id, visit.id, await self._host_who_may_escort(tx, visit), actor=actor)
-        await audit.record(tx, visit.site_id, actor, "visit.approved", visit.id, status=status)
-        return visit
+        await audit.record(tx, visit.site_id, actor, "visit.approved", visit.id, status=visit.status)
 
     async def _host_who_may_escort(self, tx: db.Tx, visit: Visit) -> UUID | None:
         """The host is asked first; a host who may not escort leaves it to anyone who may."""
@@ -258,7 +253,13 @@ class Visits:
             if screening.outcome == "confirmed":
                 raise models.WrongState("A match was confirmed for this visitor. The visit can only be refused.")
             visit = msgspec.structs.replace(visit, valid_until=await self._fresh_until(visit))
-            visit = await self._admit(tx, visit, principal.actor, reason)
+            visit = _admitted(visit, principal.actor, reason)
+            await store.queries.decide(
+                tx.conn, site_id=visit.site_id, id=visit.id, status=visit.status, held_reason="", zones=visit.zones,
+                escort_required=visit.escort_required, valid_until=visit.valid_until, now=visit.decided_at,
+                actor=principal.actor, reason=reason,
+            )
+            await self._grant(tx, visit, principal.actor)
             tx.notify("visits", visit.site_id, visit.id)
         return visit
 
@@ -455,6 +456,14 @@ class Visits:
             cutoff = datetime.combine(date.today(), datetime.min.time(), UTC)  # noqa: DTZ011  a day's slack does not matter
             await store.queries.purge_keys(tx.conn, before=cutoff)
         return count
+
+
+def _admitted(visit: Visit, actor: str, reason: str) -> Visit:
+    """A visit as it is once approved at the front office."""
+    status: Status = "awaiting_escort" if visit.escort_required else "on_site"
+    return msgspec.structs.replace(
+        visit, status=status, held_reason="", decided_at=datetime.now(UTC), decided_by=actor, decision_reason=reason
+    )
 
 
 def _reason(text: str) -> str:
