@@ -60,16 +60,19 @@ def _name_sentences(match: Match, field: str) -> tuple[str, str]:
     given = field != "family"
     mine = {"family": (shown.s1, shown.s2, shown.sj), "given": (shown.g1, shown.gj, shown.g2), "middle": (shown.g2,)}
     theirs = {"family": (entry.s1, entry.s2, entry.sj), "given": (entry.g1, entry.g2), "middle": (entry.g2,)}
+    # The closest pair; of equally close ones the first: a given name before a middle one that happens to agree as well.
     pairs = [
-        (at, a, b)
-        for a in mine[field]
-        for b in theirs[field]
+        (at, i + j, a, b)
+        for i, a in enumerate(mine[field])
+        for j, b in enumerate(theirs[field])
         if (at := level(a, b, given, 2) or (INITIAL if a[:1] == b[:1] and a and b else 0))
     ]
     label_en, label_es = _LABELS[field]
     if not pairs:
         return f"The {label_en} agrees.", f"El {label_es} coincide."
-    at, a, b = min(pairs)
+    at, _, a, b = min(pairs)
+    if a == b:
+        return f"The {label_en} {a} is the same.", f"El {label_es} {a} es el mismo."
     how_en, how_es = _HOW[at]
     return f"The {label_en} {a} {how_en} {b}.", f"El {label_es} {a} {how_es} {b}."
 
