@@ -33,7 +33,10 @@ export function connect(url, { topics = [], onChange, onLink = () => {} }) {
   };
   const changed = (topic, subject) => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => Promise.resolve(onChange(topic, subject)).then(hear, show), 60);
+    waiting = setTimeout(() => Promise.resolve(onChange(topic, subject)).then(hear, (error) => {
+      if (error?.status === 401 && document.querySelector('meta[name="csrf"]')) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+      show();
+    }), 60);
   };
   const open = () => {
     source = new EventSource(url);
