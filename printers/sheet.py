@@ -9,8 +9,8 @@ from .badge import Badge, clean
 from .errors import MediaTooSmall
 from .media import Media
 from .photo import dithered
-from .text import Block, Font, fit
-from .words import day, words
+from .text import Block, fit
+from .words import clock, day, words
 
 _TALLEST_MM = 400.0
 
@@ -147,22 +147,22 @@ class Sheet:
         label = self.words.valid_until
         if until.date() != self.badge.date:
             label = f"{label} {day(until.date(), self.badge.language)}"
-        return label, f"{until:%H:%M}"
+        return label, clock(until, self.badge.language)
 
     def until_line(self) -> None:
         """ "Valid until" and the time, large, between two rules."""
-        label, clock = self._until()
+        label, time = self._until()
         height = self._tall(11)
         rule = self.mm(0.5)
-        big = Font(self._tall(10))
-        clock_width = text.width(clock, big)
+        big = fit(time, width_limit=self._width * 6 // 10, largest=self._tall(10), smallest=self._tall(5)).font
+        clock_width = text.width(time, big)
         small = fit(label, width_limit=self._width - clock_width - self.gap, largest=self._tall(6), smallest=self._tall(2.6),
                     lines=2, height_limit=height - 4 * rule)  # fmt: skip
         self._pen.rectangle((self.left, self.y, self.right - 1, self.y + rule - 1), fill=0)
         self._pen.rectangle((self.left, self.y + height - rule, self.right - 1, self.y + height - 1), fill=0)
         middle = self.y + height // 2
         clock_at = self.left if small.rtl else self.right - clock_width
-        text.draw(self._canvas, clock_at, middle + big.cap // 2, clock, big)
+        text.draw(self._canvas, clock_at, middle + big.cap // 2, time, big)
         inked = (len(small.lines) - 1) * small.font.line + small.font.cap
         base = middle - inked // 2 + small.font.cap
         for index, line in enumerate(small.lines):
@@ -172,16 +172,16 @@ class Sheet:
 
     def until_tall(self, left: int, top: int, right: int, bottom: int) -> None:
         """ "Valid until" above the time, in a box beside the photo."""
-        label, clock = self._until()
+        label, time = self._until()
         small = fit(label, width_limit=right - left, lines=3, largest=self._tall(5), smallest=self._tall(2.6))
-        big = fit(clock, width_limit=right - left, largest=self._tall(12), smallest=self._tall(4)).font
+        big = fit(time, width_limit=right - left, largest=self._tall(12), smallest=self._tall(4)).font
         y = top + max(0, (bottom - top - small.height - big.cap - self._tall(4)) // 2)
         for index, line in enumerate(small.lines):
             x = right - text.width(line, small.font, True) if small.rtl else left
             y += small.font.line
             self._line(small, index, x, y)
-        x = right - text.width(clock, big) if small.rtl else left
-        text.draw(self._canvas, x, y + big.cap + self._tall(2.5), clock, big)
+        x = right - text.width(time, big) if small.rtl else left
+        text.draw(self._canvas, x, y + big.cap + self._tall(2.5), time, big)
 
     # --- the rest
 

@@ -76,6 +76,13 @@ def words(language: str) -> Words:
     return _WORDS.get(language.split("-")[0].split("_")[0].lower(), _WORDS["en"])
 
 
+def clock(time: dt.datetime, language: str) -> str:
+    """A time as a badge says it where it is worn: "3:30 PM" in the languages of a United States school, else "15:30"."""
+    if language.partition("-")[0] in ("en", "es"):
+        return f"{time.hour % 12 or 12}:{time:%M} {'AM' if time.hour < 12 else 'PM'}"
+    return f"{time:%H:%M}"
+
+
 def day(date: dt.date, language: str) -> str:
     """A date as a badge says it: "Sat Nov 21"."""
     known = words(language)
