@@ -78,7 +78,7 @@ def words(language: str) -> Words:
 
 def clock(time: dt.datetime, language: str) -> str:
     """A time as a badge says it where it is worn: "3:30 PM" in the languages of a United States school, else "15:30"."""
-    if language.partition("-")[0] in ("en", "es"):
+    if words(language) in (words("en"), words("es")):
         return f"{time.hour % 12 or 12}:{time:%M} {'AM' if time.hour < 12 else 'PM'}"
     return f"{time:%H:%M}"
 
