@@ -20,7 +20,7 @@ from .symbol import Symbol
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MAX_PIXELS", "decode_image"]
+__all__ = ["MAX_PIXELS", "decode_image", "draw_pdf417"]
 
 # A phone's largest picture is about 50 megapixels; a bomb is billions. What is larger than this is refused unread.
 MAX_PIXELS = 64_000_000
@@ -59,6 +59,16 @@ def decode_image(image: bytes, *, budget_ms: float = 400.0) -> list[Symbol]:
         if read or (read := _straightened(zxing, turned, tilted, angle, deadline)):
             return read
     return []
+
+
+def draw_pdf417(data: bytes, *, scale: int = 3) -> Image:
+    """A PDF417 symbol of ``data`` with its quiet zone, ``scale`` pixels a module: for samples and tests."""
+    from PIL.Image import frombytes
+
+    zxing = _zxing()
+    drawn = zxing.create_barcode(data.decode("latin-1"), zxing.BarcodeFormat.PDF417).to_image(scale=scale)
+    height, width = drawn.shape
+    return frombytes("L", (width, height), bytes(memoryview(drawn)))
 
 
 def _straightened(zxing: Any, picture: Image, tilted: list[_Find], turned: float, deadline: float) -> list[Symbol]:

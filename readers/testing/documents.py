@@ -6,9 +6,9 @@ import io
 import random
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 from readers.aamva_data import CANADA, ISSUERS
+from readers.barcode.zxing import draw_pdf417
 from readers.mrz import check_digit
 
 __all__ = ["camera_frame", "license_image", "license_payload", "passport_mrz"]
@@ -65,14 +65,7 @@ def license_payload(
 
 def license_image(payload: bytes | None = None, *, scale: int = 3) -> bytes:
     """A PNG of the PDF417 symbol of ``payload`` (default: the sample license), quiet zone included, ``scale`` pixels a module."""
-    import zxingcpp
-    from PIL import Image
-
-    text = (payload if payload is not None else license_payload()).decode("latin-1")
-    symbol = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.PDF417)
-    drawn: Any = symbol.to_image(scale=scale)
-    height, width = drawn.shape
-    picture = Image.frombytes("L", (width, height), bytes(memoryview(drawn)))
+    picture = draw_pdf417(payload if payload is not None else license_payload(), scale=scale)
     out = io.BytesIO()
     picture.save(out, "PNG")
     return out.getvalue()
