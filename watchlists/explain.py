@@ -27,7 +27,12 @@ _LABELS = {
 
 
 def explain(match: Match) -> Explanation:
-    """A sentence for each piece of evidence of `match`, the strongest first."""
+    """A sentence for each piece of evidence of `match`, the strongest first.
+
+    Raises ValueError for a match that does not carry its subject, as those of `Matcher.screen` do.
+    """
+    if match.subject is None:
+        raise ValueError("a match without its subject can not be explained")
     reasons = [_reason(match, field, bits) for field, bits in match.evidence.items()]
     reasons.sort(key=lambda reason: -abs(reason.bits))
     against = len(match.contradictions)

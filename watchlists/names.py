@@ -20,7 +20,7 @@ from .score import BACKGROUND_ROWS
 def nicknames() -> dict[str, frozenset[str]]:
     """For each given name, in A-Z, the names that may stand for it, both ways."""
     pairs: dict[str, set[str]] = {}
-    for canonical, nicks in NickNamer()._nickname_lookup.items():
+    for canonical, nicks in NickNamer().nickname_lookup.items():
         a = fold(canonical).replace(" ", "")
         for nick in nicks:
             b = fold(nick).replace(" ", "")
