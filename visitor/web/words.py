@@ -59,8 +59,10 @@ KIOSK: dict[str, tuple[str, str]] = {
     "host.nobody": ("Nobody here by that name. Check the spelling.", "No hay nadie con ese nombre. Revise cómo se escribe."),
     # ── photo ────────────────────────────────────────────────────────────────────────────────────────────────
     "photo.title": ("A photo for your badge", "Una foto para su credencial"),
-    "photo.lead": ("Look at the camera, then press the button. It is used for your badge only.",
-                   "Mire a la cámara y toque el botón. Solo se usa para su credencial."),
+    "photo.lead": (
+        "Look at the camera, then press the button. It is for your badge and the school’s visitor record.",
+        "Mire a la cámara y toque el botón. Es para su credencial y el registro de visitas de la escuela.",
+    ),
     "photo.take": ("Take my photo", "Tomar la foto"),
     "photo.keep": ("Use this photo", "Usar esta foto"),
     "photo.again": ("Take another", "Tomar otra"),
