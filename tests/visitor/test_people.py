@@ -203,3 +203,19 @@ async def test_two_of_whom_nothing_is_known_are_two(lists: Listings) -> None:
 
 async def test_an_unknown_person_has_no_photo(lists: Listings) -> None:
     assert await lists.node.people.photo(lists.site.id, new_id()) is None
+
+
+def test_a_number_that_is_none_finds_nobody_again() -> None:
+    from readers import parse
+    from readers.testing import license_payload
+    from visitor.keys import KeyRing
+    from visitor.people.models import facts_of, identity_of
+
+    ring = KeyRing.new()
+    one, two = (
+        identity_of(facts_of(parse(license_payload(number="NONE", given_name=name))), ring.identity_key)  # type: ignore[arg-type]
+        for name in ("ANA", "BEN")
+    )
+    assert one.weak and two.weak and one.key != two.key
+    real = identity_of(facts_of(parse(license_payload(number="D1234567"))), ring.identity_key)  # type: ignore[arg-type]
+    assert not real.weak

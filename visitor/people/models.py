@@ -111,6 +111,8 @@ def facts_of(document: IdDocument | None) -> PersonFacts:
     if document is None:
         return PersonFacts("")
     place = document.address
+    # What stands where a number should ("NONE", a row of blanks) is shared by many: it finds nobody again.
+    numbered = not any(w.code == "element_malformed" and w.field == "number" for w in document.warnings)
     return PersonFacts(
         family_name=_plain(document.family_name),
         given_name=_plain(document.given_name),
