@@ -129,7 +129,7 @@ def facts_of(document: IdDocument | None) -> PersonFacts:
         height_cm=document.height_cm,
         eye_color=_plain(document.eye_color) or None,
         document_issuer=_plain(document.issuer),
-        document_number=_plain(document.number),
+        document_number=_plain(document.number) if numbered else "",
         truncated=frozenset(_PARTS[part] for part in document.truncated),
     )
 
