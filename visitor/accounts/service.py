@@ -109,12 +109,16 @@ class Accounts:
         right = await asyncio.to_thread(self._verify, account.password_hash if account else self._dummy, password)
         if account is None or not right:
             raise WrongSignIn("That login and password do not go together. Check both, or ask your administrator for a new password.")
-        now, cookie = datetime.now(UTC), new_secret()
         async with self._db.transaction() as tx:
-            await store.queries.end_old_sessions(tx.conn, now=now)
-            await store.queries.add_session(
-                tx.conn, id_hash=hash_secret(cookie), account_id=account.id, csrf=new_secret(), now=now, expires_at=now + SESSION_LIFE
-            )
+            return await self.open_session(tx, account.id)
+
+    async def open_session(self, tx: db.Tx, account_id: UUID) -> str:
+        """A session for somebody who has proved who they are; the cookie's value."""
+        now, cookie = datetime.now(UTC), new_secret()
+        await store.queries.end_old_sessions(tx.conn, now=now)
+        await store.queries.add_session(
+            tx.conn, id_hash=hash_secret(cookie), account_id=account_id, csrf=new_secret(), now=now, expires_at=now + SESSION_LIFE
+        )
         return cookie
 
     async def sign_out(self, cookie: str) -> None:
