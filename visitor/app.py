@@ -81,6 +81,7 @@ class Node:
         self.bus = EventBus(database)
         self.sites = Sites(database, self.bus)
         self.accounts = Accounts(database, settings.limits.sign_in_per_minute)
+        self.bus.on(self.accounts.on_event)
         self.people = People(database, keys)
         self.registries = Registries(database, self.bus, keys, self.sites, settings)
         self.screening = Screening(database, self.registries, keys)

@@ -47,6 +47,7 @@ class Accounts:
         self._dummy = ""
         self._tries: dict[str, deque[float]] = defaultdict(deque)
         self._per_minute = sign_ins_per_minute
+        self._known_staff: dict[UUID, Staff] = {}
         self._cache: dict[bytes, tuple[float, Principal]] = {}
 
     # ── the authenticator ────────────────────────────────────────────────────────────────────────────────
@@ -260,8 +261,15 @@ class Accounts:
         async with self._db.connection() as conn:
             return await store.staff(conn, site_id)
 
+    async def on_event(self, event: db.Event) -> None:
+        """Staff are asked for at every check-in and change a few times a year: kept until somebody says they changed."""
+        if event.topic in ("staff", "sync"):
+            self._known_staff.clear()
+
     async def staff_member(self, staff_id: UUID, conn: db.Connection | None = None) -> Staff:
-        """Raises NotFound."""
+        """Raises NotFound. Inside a transaction (`conn`) the row itself is read."""
+        if conn is None and (known := self._known_staff.get(staff_id)) is not None:
+            return known
         if conn is None:
             async with self._db.connection() as conn:
                 found = await store.staff_member(conn, staff_id)
@@ -269,6 +277,7 @@ class Accounts:
             found = await store.staff_member(conn, staff_id)
         if found is None:
             raise NotFound("There is no such member of staff.")
+        self._known_staff[staff_id] = found
         return found
 
     async def officers(self) -> list[Officer]:
@@ -283,6 +292,8 @@ class Accounts:
 
     async def add(self, tx: db.Tx, row: Staff | Agency | Officer) -> None:
         await store.add(tx.conn, row)
+        if isinstance(row, Staff):
+            tx.notify("staff", row.site_id, row.id)
 
 
 def _ignore(task: asyncio.Task[Principal | None]) -> None:

@@ -50,7 +50,7 @@ async def check_in(
 ) -> Response[dict[str, Any]]:
     """Check a visitor in from a scan or a document. The same `Idempotency-Key` and body give the same visit again."""
     outcome = await visits.check_in(principal, data, idempotency_key)
-    view = await views.of(principal, outcome.visit, outcome.given_name, data.language)
+    view = await views.of(principal, outcome.visit, outcome.given_name, data.language, outcome.fresh)
     headers = {"idempotent-replayed": "true"} if outcome.replayed else {}
     return Response(_body(view), status_code=201, headers=headers)
 

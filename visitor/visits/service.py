@@ -13,6 +13,7 @@ import msgspec
 import readers
 from visitor import audit, db, metrics
 from visitor.accounts.service import Accounts
+from visitor.badges.models import BadgeRow
 from visitor.badges.service import Badges
 from visitor.credentials.service import Credentials
 from visitor.errors import BadInput, NotFound
@@ -20,13 +21,13 @@ from visitor.escorts.service import Escorts
 from visitor.events import EventBus
 from visitor.ids import new_id
 from visitor.keys import KeyRing, TokenInvalid, token_bytes
-from visitor.people.models import Identity, PersonFacts, facts_of
+from visitor.people.models import Identity, Person, PersonFacts, facts_of
 from visitor.people.photos import clean
 from visitor.people.service import People
 from visitor.policies import policy
 from visitor.policies.models import Purpose, PurposePolicy
 from visitor.policies.service import Policies
-from visitor.screening.models import Unavailable, Verdict
+from visitor.screening.models import ScreeningRow, Unavailable, Verdict
 from visitor.screening.service import Screening, subject_of
 from visitor.security import Principal
 from visitor.sites.models import Station as StationRow
@@ -39,12 +40,22 @@ from visitor.visits.scans import read_document
 log = logging.getLogger(__name__)
 
 
+class Fresh(msgspec.Struct, frozen=True):
+    """What a check-in has just written, for the answer: nothing of it need be read again."""
+
+    person: Person
+    facts: PersonFacts
+    screening: ScreeningRow
+    badge: BadgeRow | None
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """A check-in's visit, and whether this request made it or an earlier one under the same key."""
 
     visit: Visit
     given_name: str
     replayed: bool = False
+    fresh: Fresh | None = None
 
 
 class Visits:
@@ -72,10 +83,11 @@ class Visits:
         """Scan → document → person → screening → decision, committed as one. See models.py for the problems it raises."""
         station = self._station(principal, asked.station_id)
         body = self._keys.digest("check-in body", msgspec.msgpack.encode(asked))
-        if key is not None and (earlier := await self._replay(principal, key, body)):
-            return earlier
         state = self._sites.state(station.site_id)
         if state.state != "normal" and not principal.may(station.site_id, "desk", "admin"):
+            # A retry of what was committed before the incident is still answered.
+            if key is not None and (earlier := await self._replay(principal, key, body)):
+                return earlier
             raise models.SiteClosed("The school is not taking visitors right now. Please follow the staff's directions.")
         purposes = await self._policies.current()
         purpose = self._purpose(purposes, asked.purpose)
@@ -143,17 +155,16 @@ class Visits:
         elif held is None:
             visit = _admitted(visit, "system", "cleared by policy")
         await store.add(tx.conn, visit)
-        await self._screening.record(tx, site_id, visit_id, verdict)
+        screening = await self._screening.record(tx, site_id, visit_id, verdict)
         await audit.record(
             tx, site_id, principal.actor, "visit.checked_in", visit_id,
             purpose=purpose.key, policy=purposes.version, document=visit.document["kind"], held=visit.held_reason,
         )
-        if visit.status in models.PRESENT:
-            await self._grant(tx, visit, "system")
+        badge = await self._grant(tx, visit, "system") if visit.status in models.PRESENT else None
         tx.notify("visits", site_id, visit_id)
-        return Outcome(visit, facts.given_name or "")
+        return Outcome(visit, facts.given_name or "", fresh=Fresh(person, facts, screening, badge))
 
-    async def _grant(self, tx: db.Tx, visit: Visit, actor: str) -> None:
+    async def _grant(self, tx: db.Tx, visit: Visit, actor: str) -> BadgeRow:
         """What an approved visit gets: badge, print job, credential, and an escort asked where one is needed."""
         station = self._sites.station(visit.station_id)
         badge = await self._badges.issue(
@@ -166,6 +177,7 @@ class Visits:
         if visit.escort_required:
             await self._escorts.ask(tx, visit.site_id, visit.id, await self._host_who_may_escort(tx, visit), actor=actor)
         await audit.record(tx, visit.site_id, actor, "visit.approved", visit.id, status=visit.status)
+        return badge
 
     async def _host_who_may_escort(self, tx: db.Tx, visit: Visit) -> UUID | None:
         """The host is asked first; a host who may not escort leaves it to anyone who may."""

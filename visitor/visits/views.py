@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from visitor.accounts.service import Accounts
+from visitor.badges.models import BadgeRow
 from visitor.badges.service import Badges
 from visitor.errors import NotFound
 from visitor.people.service import People
@@ -18,6 +19,7 @@ from visitor.security import Principal
 from visitor.sites.service import Sites
 from visitor.visits import models
 from visitor.visits.models import Language, Visit
+from visitor.visits.service import Fresh
 
 
 class StationView(msgspec.Struct, frozen=True):
@@ -85,23 +87,25 @@ class Views:
         self._badges = badges
 
     async def of(
-        self, principal: Principal, visit: Visit, given_name: str | None = None, language: Language = "en"
+        self, principal: Principal, visit: Visit, given_name: str | None = None, language: Language = "en", fresh: Fresh | None = None
     ) -> StationView | DeskView:
         """The view that fits the caller: matches and reasons go to the desk only."""
         if not principal.may(visit.site_id, "desk", "admin"):
             if given_name is None:
                 given_name = (await self._people.person(visit.site_id, visit.person_id)).given_name
             return StationView(visit.id, self._told(visit), models.message(visit.status, given_name, language))
-        return await self.desk(visit, language)
+        return await self.desk(visit, language, fresh)
 
     @staticmethod
     def _told(visit: Visit) -> str:
         """A refusal looks like waiting at the kiosk: a person tells it, not a screen."""
         return "held" if visit.status == "refused" else visit.status
 
-    async def desk(self, visit: Visit, language: Language = "en") -> DeskView:
-        person = await self._people.person(visit.site_id, visit.person_id)
-        secrets = await self._people.secrets(person)
+    async def desk(self, visit: Visit, language: Language = "en", fresh: Fresh | None = None) -> DeskView:
+        """Everything; `fresh` is what the request itself has just written."""
+        person = fresh.person if fresh else await self._people.person(visit.site_id, visit.person_id)
+        secrets = fresh.facts if fresh else await self._people.secrets(person)
+        badge = fresh.badge if fresh else await self._badges.live(visit.site_id, visit.id)
         host = ""
         if visit.host_id is not None:
             try:
@@ -121,17 +125,16 @@ class Views:
             purpose=visit.purpose, host_id=visit.host_id, host=host, document=visit.document, escort_required=visit.escort_required,
             zones=self._sites.zone_names(visit.zones), checked_in_at=visit.checked_in_at, valid_until=visit.valid_until,
             decided_at=visit.decided_at,
-            decision_reason=visit.decision_reason, badge=await self._badge(visit),
-            screening=await self._screened(visit),
+            decision_reason=visit.decision_reason, badge=self._badge(badge),
+            screening=await self._screened(visit, fresh),
         )
 
-    async def _badge(self, visit: Visit) -> BadgeView | None:
-        badge = await self._badges.live(visit.site_id, visit.id)
+    def _badge(self, badge: BadgeRow | None) -> BadgeView | None:
         return None if badge is None else BadgeView(badge.id, self._badges.token(badge), badge.number, badge.status)
 
-    async def _screened(self, visit: Visit) -> ScreeningView | None:
+    async def _screened(self, visit: Visit, fresh: Fresh | None) -> ScreeningView | None:
         try:
-            row = await self._screening.latest(visit.site_id, visit.id)
+            row = fresh.screening if fresh else await self._screening.latest(visit.site_id, visit.id)
         except NotFound:
             return None
         matches = [msgspec.to_builtins(m) for m in row.matches]
