@@ -270,14 +270,16 @@ class Accounts:
         """Raises NotFound. Inside a transaction (`conn`) the row itself is read."""
         if conn is None and (known := self._known_staff.get(staff_id)) is not None:
             return known
-        if conn is None:
-            async with self._db.connection() as conn:
-                found = await store.staff_member(conn, staff_id)
-        else:
+        if conn is not None:
+            # Not kept: what this transaction sees may never be committed.
             found = await store.staff_member(conn, staff_id)
+        else:
+            async with self._db.connection() as own:
+                found = await store.staff_member(own, staff_id)
+            if found is not None:
+                self._known_staff[staff_id] = found
         if found is None:
             raise NotFound("There is no such member of staff.")
-        self._known_staff[staff_id] = found
         return found
 
     async def officers(self) -> list[Officer]:
