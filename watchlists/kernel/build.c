@@ -164,11 +164,12 @@ static int by_code(const void *p, const void *q) {
 
 typedef struct { /* what the sections are written from; all of it freed at the end, whatever happens */
   u32 *new_of, *old_of;            /* token numbers: first sight ◄─► alphabetical */
-  u32 *order, *place, *row_family; /* rows by date; where each went; its family */
+  u32 *order, *place, *row_family; /* rows by date, then family; where each went; its family */
   Multi *multis;
   u32 families, multi_count, delete_count, phon_count, postal_count;
   u32 *multi_hash, multi_bits;
   u32 *del_off, *phon_off, *phon_key, *day_off, *fam_off, *codes;
+  u32 multi_rows, undated_families;
 } Work;
 
 static u32 family_number(Work *w, u32 tokens, u32 s1, u32 s2, u32 sj) {
@@ -220,9 +221,72 @@ static void sum_up(u32 *off, u64 n) { /* counts at [i + 1] become starts at [i] 
   for (u64 i = 0; i < n; i++) off[i + 1] += off[i];
 }
 
+static const Multi *sorting_multis;
+static int by_surnames(const void *p, const void *q) {
+  const Multi *a = &sorting_multis[*(const u32 *)p], *b = &sorting_multis[*(const u32 *)q];
+  if (a->first != b->first) return a->first < b->first ? -1 : 1;
+  if (a->second != b->second) return a->second < b->second ? -1 : 1;
+  return a->joined < b->joined ? -1 : a->joined > b->joined;
+}
+
+/* Each row's family: the multiple ones by their surnames, so that those of one first surname stand together. */
+static int number_families(const Builder *b, Work *w) {
+  u32 V = b->tokens, R = COUNT(b->rows, RawRow);
+  const RawRow *rows = AT(b->rows, RawRow);
+  for (u32 r = 0; r < R; r++) w->row_family[r] = family_number(w, V, w->new_of[rows[r].s1], w->new_of[rows[r].s2], w->new_of[rows[r].sj]);
+  u32 M = w->multi_count, *from = malloc((M + 1) * 4ull), *to = malloc((M + 1) * 4ull);
+  Multi *sorted = malloc((M + 1) * sizeof(Multi));
+  if (from && to && sorted) {
+    for (u32 m = 0; m < M; m++) from[m] = m;
+    sorting_multis = w->multis;
+    qsort(from, M, 4, by_surnames);
+    for (u32 m = 0; m < M; m++) {
+      to[from[m]] = m;
+      sorted[m] = w->multis[from[m]];
+    }
+    memcpy(w->multis, sorted, M * sizeof(Multi));
+    for (u32 r = 0; r < R; r++)
+      if (w->row_family[r] >= V) w->row_family[r] = V + to[w->row_family[r] - V];
+  }
+  int failed = !from || !to || !sorted;
+  free(from);
+  free(to);
+  free(sorted);
+  w->families = V + M;
+  return failed;
+}
+
+/* Rows by day, those of a day by family, those of a family as they came: two counting sorts. */
+static int sort_rows(const Builder *b, Work *w) {
+  u32 R = COUNT(b->rows, RawRow), *by_family = malloc((R + 1) * 4ull), *next = malloc((DAYS + 2) * 4ull);
+  const RawRow *rows = AT(b->rows, RawRow);
+  w->fam_off = calloc(w->families + 2ull, 4);
+  u32 *at = w->fam_off ? malloc((w->families + 1ull) * 4) : NULL;
+  int failed = !by_family || !next || !at;
+  if (!failed) {
+    for (u32 r = 0; r < R; r++) w->fam_off[w->row_family[r] + 1]++, w->day_off[rows[r].bucket + 1]++;
+    sum_up(w->fam_off, w->families);
+    sum_up(w->day_off, DAYS + 1);
+    memcpy(at, w->fam_off, w->families * 4ull);
+    memcpy(next, w->day_off, (DAYS + 1) * 4ull);
+    for (u32 r = 0; r < R; r++) by_family[at[w->row_family[r]]++] = r;
+    for (u32 i = 0; i < R; i++) {
+      u32 r = by_family[i];
+      w->place[r] = next[rows[r].bucket]++;
+      w->order[w->place[r]] = r;
+      w->multi_rows += w->row_family[r] >= b->tokens;
+    }
+    for (u32 i = w->day_off[DAYS]; i < R; i++)
+      w->undated_families += i == w->day_off[DAYS] || w->row_family[w->order[i]] != w->row_family[w->order[i - 1]];
+  }
+  free(by_family);
+  free(next);
+  free(at);
+  return failed;
+}
+
 static int prepare(Builder *b, Work *w, Header *head) {
   u32 V = b->tokens, R = COUNT(b->rows, RawRow);
-  RawRow *rows = AT(b->rows, RawRow);
   w->new_of = malloc((V + 1) * 4ull);
   w->old_of = malloc((V + 1) * 4ull);
   w->order = malloc((R + 1) * 4ull);
@@ -240,27 +304,10 @@ static int prepare(Builder *b, Work *w, Header *head) {
   qsort(w->old_of + 1, V - 1, 4, by_letters);
   for (u32 t = 0; t < V; t++) w->new_of[w->old_of[t]] = t;
 
-  for (u32 r = 0; r < R; r++) w->day_off[rows[r].bucket + 1]++;
-  sum_up(w->day_off, DAYS + 1);
-  u32 *next = malloc((DAYS + 1) * 4ull);
-  if (!next) return -1;
-  memcpy(next, w->day_off, (DAYS + 1) * 4ull);
-  for (u32 r = 0; r < R; r++) {
-    w->place[r] = next[rows[r].bucket]++;
-    w->order[w->place[r]] = r;
-  }
-  free(next);
-  for (u32 i = 0; i < R; i++) {
-    RawRow *row = &rows[w->order[i]];
-    w->row_family[i] = family_number(w, V, w->new_of[row->s1], w->new_of[row->s2], w->new_of[row->sj]);
-  }
-  w->families = V + w->multi_count;
-  w->fam_off = calloc(w->families + 2ull, 4);
+  if (number_families(b, w) || sort_rows(b, w)) return -1;
   head->phon_bits = bits_for(V / 4 + 1);
   w->phon_off = calloc((1ull << head->phon_bits) + 2, 4);
-  if (!w->fam_off || !w->phon_off) return -1;
-  for (u32 i = 0; i < R; i++) w->fam_off[w->row_family[i] + 1]++;
-  sum_up(w->fam_off, w->families);
+  if (!w->phon_off) return -1;
 
   u64 total = 0, hashes[MAX_DELETIONS];
   for (u32 t = 1; t < V; t++) {
@@ -302,9 +349,11 @@ static void lay_out(const Builder *b, const Work *w, Header *h) {
       [TOK_OFF] = (V + 1) * 4, [TOK_TEXT] = b->token_text.used, [TOK_SIG] = V * 8, [COUNT_S] = V * 4, [COUNT_G] = V * 4,
       [TOK_HASH] = 4ull << h->hash_bits, [DEL_OFF] = ((1ull << h->delete_bits) + 1) * 4, [DEL_IDS] = (w->delete_count + 16ull) * 4,
       [PHON_OFF] = ((1ull << h->phon_bits) + 1) * 4, [PHON_IDS] = w->phon_count * 4ull, [PHON_KEY] = V * 4,
-      [MULTI] = M * sizeof(Multi), [MULTI_OFF] = (V + 1) * 4, [MULTI_OF] = M * 3 * sizeof(MultiOf), [DAY_OFF] = (DAYS + 2) * 4,
-      [ROW_F] = R * 4, [ROW_REST] = R * sizeof(RowRest), [FAM_OFF] = (w->families + 1ull) * 4, [FAM_ROW] = R * 4, [FAM_GIVEN] = R * 4,
-      [UNDATED_GIVEN] = undated * 4, [UNDATED_FAMILY] = (w->families / 64 + 1) * 8, [UNDATED_TOKEN] = (V / 64 + 1) * 8,
+      [MULTI] = M * sizeof(Multi), [MULTI_OFF] = (V + 1) * 4, [MULTI_OF] = M * 3 * sizeof(MultiOf), [DAY] = (DAYS + 2) * sizeof(DayStart),
+      [ROW_KEY] = R * 2 + 64, [MULTI_KEY] = w->multi_rows * sizeof(MultiKey),
+      [ROW_F] = R * 4, [ROW_REST] = R * sizeof(RowRest), [FAM] = (w->families + 1ull) * sizeof(Family), [FAM_ROW] = R * 4, [FAM_GIVEN] = R * 4,
+      [UNDATED_GIVEN] = undated * 4, [UNDATED_OF] = (w->families / 64 + 1) * sizeof(UndatedOf),
+      [UNDATED_OFF] = (w->undated_families + 1ull) * 4, [UNDATED_TOKEN] = (V / 64 + 1) * 8, [BY_GIVEN_OFF] = (BY_GIVEN_BUCKETS + 1) * 4, [BY_GIVEN] = undated * 2 * 4,
       [PARTIAL_OF] = undated * 4, [PARTIAL] = b->partials.used, [ID_OFF] = b->id_off.used, [ID_TEXT] = b->id_text.used,
       [DIGEST] = b->digest.used, [SEX] = b->sex.used, [FIELDS] = b->has_fields ? b->fields.used : 0, [ID_HASH] = b->id_hash.used,
       [POSTAL] = w->postal_count * sizeof(CodeCount), [POSTAL3] = 1000 * 4, [REGIONS] = 704 * 4, [EYES] = 16 * 4};
@@ -372,26 +421,60 @@ static int write_families(const Builder *b, const Work *w, const Header *h, char
   return 0;
 }
 
-static u32 fold16(u32 t) { return (t ^ t >> 16) & 0xffff; }
+/* The rows without an exact day by given name; a middle name in the same bucket lists its row once. */
+static void write_by_given(u32 undated, const Header *h, char *image) {
+  const u32 *given = SECTION(UNDATED_GIVEN, u32);
+  u32 *off = SECTION(BY_GIVEN_OFF, u32), *rows = SECTION(BY_GIVEN, u32);
+  for (int pass = 0; pass < 2; pass++) {
+    for (u32 i = undated; i-- > 0;) { /* from the last row: off[bucket + 1] counts down from the bucket's end to its start */
+      u32 first = given_bucket(given[i] & 0xffff), second = given_bucket(given[i] >> 16);
+      if (pass) rows[--off[first + 1]] = i;
+      else off[first + 1]++;
+      if (second == first) continue;
+      if (pass) rows[--off[second + 1]] = i;
+      else off[second + 1]++;
+    }
+    if (!pass) sum_up(off, BY_GIVEN_BUCKETS);
+  }
+  u32 total = 0;
+  for (u32 i = 0; i < undated; i++) total += 1 + (given_bucket(given[i] & 0xffff) != given_bucket(given[i] >> 16));
+  memmove(off, off + 1, BY_GIVEN_BUCKETS * 4);
+  off[BY_GIVEN_BUCKETS] = total;
+}
 
 static void write_rows(const Builder *b, const Work *w, const Header *h, char *image) {
-  u32 R = COUNT(b->rows, RawRow), undated = w->day_off[DAYS];
-  memcpy(SECTION(DAY_OFF, u32), w->day_off, (DAYS + 2) * 4ull);
-  memcpy(SECTION(FAM_OFF, u32), w->fam_off, (w->families + 1ull) * 4);
-  for (u32 i = 0; i < R; i++) {
-    const RawRow *row = &AT(b->rows, RawRow)[w->order[i]];
-    u32 f = w->row_family[i], g1 = w->new_of[row->g1], g2 = w->new_of[row->g2], k = w->fam_off[f]++;
+  u32 R = COUNT(b->rows, RawRow), undated = w->day_off[DAYS], multis = 0, families = 0;
+  for (u32 i = 0, day = 0; i < R; i++) {
+    u32 r = w->order[i];
+    const RawRow *row = &AT(b->rows, RawRow)[r];
+    for (; day <= row->bucket; day++) SECTION(DAY, DayStart)[day] = (DayStart){i, multis};
+    u32 f = w->row_family[r], g1 = w->new_of[row->g1], g2 = w->new_of[row->g2], k = w->fam_off[f]++;
+    u32 surnames[3] = {w->new_of[row->s1], w->new_of[row->s2], w->new_of[row->sj]};
+    SECTION(ROW_KEY, u16)[i] = (u16)fold16(surnames[0]);
+    if (f >= b->tokens)
+      SECTION(MULTI_KEY, MultiKey)[multis++] = (MultiKey){(u16)fold16(surnames[surnames[1] ? 1 : 0]), (u16)fold16(surnames[surnames[2] ? 2 : 0])};
     SECTION(ROW_F, u32)[i] = f;
     SECTION(ROW_REST, RowRest)[i] = (RowRest){g1, g2, row->rest};
     SECTION(FAM_ROW, u32)[k] = i;
     SECTION(FAM_GIVEN, u32)[k] = fold16(g1) | fold16(g2) << 16;
     if (i >= undated) {
-      u32 tokens[3] = {w->new_of[row->s1], w->new_of[row->s2], w->new_of[row->sj]};
-      for (int n = 0; n < 3; n++) SECTION(UNDATED_TOKEN, u64)[tokens[n] >> 6] |= 1ULL << (tokens[n] & 63);
-      SECTION(UNDATED_FAMILY, u64)[f >> 6] |= 1ULL << (f & 63);
+      UndatedOf *of = &SECTION(UNDATED_OF, UndatedOf)[f >> 6];
+      for (int n = 0; n < 3; n++) SECTION(UNDATED_TOKEN, u64)[surnames[n] >> 6] |= 1ULL << (surnames[n] & 63);
+      if (!(of->has >> (f & 63) & 1)) {
+        if (!of->has) of->before = families;
+        of->has |= 1ULL << (f & 63);
+        SECTION(UNDATED_OFF, u32)[families++] = i - undated;
+      }
       SECTION(PARTIAL_OF, u32)[i - undated] = row->partial;
       SECTION(UNDATED_GIVEN, u32)[i - undated] = fold16(g1) | fold16(g2) << 16;
     }
+  }
+  for (u32 day = R ? AT(b->rows, RawRow)[w->order[R - 1]].bucket + 1 : 0; day < DAYS + 2; day++) SECTION(DAY, DayStart)[day] = (DayStart){R, multis};
+  SECTION(UNDATED_OFF, u32)[families] = R - undated;
+  write_by_given(R - undated, h, image);
+  for (u32 f = 0; f <= w->families; f++) { /* filling moved every start to its end */
+    u32 from = f ? w->fam_off[f - 1] : 0;
+    SECTION(FAM, Family)[f] = (Family){from, from < R ? SECTION(FAM_GIVEN, u32)[from] : 0};
   }
 }
 

@@ -15,19 +15,24 @@
  *   family f  f < tokens: the single surname of token f; above: MULTI[f - tokens] = {first, second, run together}
  *             MULTI_OFF[t] ─► MULTI_OF    the multiple families that hold token t, each with its other surname
  *
- *   row r     one name with one birth date. Rows stand in order of birth date:
+ *   row r     one name with one birth date. Rows stand in order of birth date, those of a day by family, the multiple ones last:
  *
- *             DAY_OFF[day] ┐  ┌────────┬────────┬────────┬─ ─ ─┬──────────────────────┐
- *                          └─►│ 1900-  │ 1900-  │  ...   │     │ no exact day         │
- *                             │ 01-01  │ 01-02  │        │     │ PARTIAL_OF ─► PARTIAL│
- *                             └────────┴────────┴────────┴─ ─ ─┴──────────────────────┘
- *             UNDATED_GIVEN: of the rows without an exact day, 16 bits each of given and middle
- *             UNDATED_FAMILY, UNDATED_TOKEN: bitmaps of the families, and of their tokens, that have such rows at all
- *             ROW_F[r] family             pass A reads only this, 4 bytes a row, for the days a birth date may be near
+ *             DAY[d].row   ┐  ┌────────────────┬────────────────┬─ ─ ─┬──────────────────────┐
+ *                          └─►│ 1900-01-01     │ 1900-01-02     │     │ no exact day         │
+ *                             │ single ┆ multi │ single ┆ multi │     │ PARTIAL_OF ─► PARTIAL│
+ *                             └────────┴───────┴────────┴───────┴─ ─ ─┴──────────────────────┘
+ *             ROW_KEY[r] 16 bits of the (first) surname   pass A reads only this for the days a birth date may be near,
+ *             DAY[d].multi ─► MULTI_KEY   and of the multiple rows 16 bits each of the second surname and of both run together
+ *             ROW_F[r] family
  *             ROW_REST[r] {given, middle, entry | suffix << 28 | weak << 31}
  *
- *             FAM_OFF[f] ─► FAM_ROW, FAM_GIVEN   the same rows by family: row, and 16 bits each of given and middle;
- *                                         pass B reads these for the families a name may be, whatever the birth date
+ *             FAM[f].from ─► FAM_ROW, FAM_GIVEN  the same rows by family: row, and 16 bits each of given and middle;
+ *             FAM[f].given = FAM_GIVEN[FAM[f].from]      pass B reads these for the families a name may be, whatever the
+ *                                         birth date; most rare ones have one row, which is then at hand
+ *             UNDATED_OF {bitmap of 64 families that have rows without an exact day, how many families before them have}
+ *                 ─► UNDATED_OFF ─► UNDATED_GIVEN        of those rows, 16 bits each of given and middle
+ *             UNDATED_TOKEN: bitmap of the tokens of such families
+ *             BY_GIVEN_OFF ─► BY_GIVEN    the same rows by 12 bits of their given names, each once by given and once by middle
  *
  *   entry e   ID_OFF[e] ─► ID_TEXT, DIGEST[e], SEX[e], FIELDS[e] (none if no entry has any)
  *             ID_HASH {hash, row}         sorted by hash: rows of entries with that identity document
@@ -59,6 +64,7 @@ enum { NONE, EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1, EDIT2, CUT, RARE_EDIT
 enum { RARE_SHIFT = RARE_EDIT1 - EDIT1 }; /* the same edit, from a token hardly anyone in the registry bears */
 enum { SLOT_S1, SLOT_S2, SLOT_SJ, SLOT_G1, SLOT_G2, SLOT_GJ, SLOTS };
 enum { FIRST_YEAR = 1900, YEARS = 136, DAYS = YEARS * 372 };
+enum { DAY_SAME, DAY_SWAPPED, DAY_YEAR, DAY_TRANSPOSED, DAY_DIGIT, DAY_KINDS, NO_WEIGHT = -32768 };
 enum { MAX_DAYS = 80 }; /* days a birth date may be near: 7 + 6 digits of 10 at most */
 
 /* The numbers of score.py, by name. */
@@ -176,10 +182,11 @@ static inline int edits(const Pattern *p, const char *word, int length) {
 
 /* --- the image --- */
 #define INDEX_MAGIC "WLINDEX"
-enum { INDEX_VERSION = 5 };
+enum { INDEX_VERSION = 6 };
 enum {
   TOK_OFF, TOK_TEXT, TOK_SIG, COUNT_S, COUNT_G, TOK_HASH, DEL_OFF, DEL_IDS, PHON_OFF, PHON_IDS, PHON_KEY,
-  MULTI, MULTI_OFF, MULTI_OF, DAY_OFF, ROW_F, ROW_REST, FAM_OFF, FAM_ROW, FAM_GIVEN, UNDATED_GIVEN, UNDATED_FAMILY, UNDATED_TOKEN, PARTIAL_OF, PARTIAL,
+  MULTI, MULTI_OFF, MULTI_OF, DAY, ROW_KEY, MULTI_KEY, ROW_F, ROW_REST, FAM, FAM_ROW, FAM_GIVEN, UNDATED_GIVEN, UNDATED_OF, UNDATED_OFF,
+  UNDATED_TOKEN, BY_GIVEN_OFF, BY_GIVEN, PARTIAL_OF, PARTIAL,
   ID_OFF, ID_TEXT, DIGEST, SEX, FIELDS, ID_HASH, POSTAL, POSTAL3, REGIONS, EYES, SECTIONS
 };
 typedef struct {
@@ -197,6 +204,10 @@ typedef struct {
 typedef struct { u32 given, middle, entry; } RowRest;
 typedef struct { u32 first, second, joined; } Multi;
 typedef struct { u32 multi, other; } MultiOf; /* other: 0 where there is no other surname to ask for */
+typedef struct { u32 row, multi; } DayStart; /* the first row of a day, and how many multiple rows stand before it */
+typedef struct { u16 second, joined; } MultiKey; /* the first surname's where there is none */
+typedef struct { u32 from, given; } Family;
+typedef struct { u64 has; u32 before, unused; } UndatedOf;
 typedef struct { u16 first, last, month, unused; } PartialDate;
 typedef struct { u32 postal[2]; u16 region[2]; u8 height, eye; u16 unused; } Fields;
 typedef struct { u64 hash; u32 row, unused; } IdHash;
@@ -210,10 +221,15 @@ typedef struct {
   const Header *head;
   const u32 *tok_off, *count_s, *count_g, *tok_hash, *del_off, *del_ids, *phon_off, *phon_ids, *phon_key;
   const char *tok_text;
-  const u64 *tok_sig, *undated_family, *undated_token;
+  const u64 *tok_sig, *undated_token;
   const Multi *multi;
   const MultiOf *multi_of;
-  const u32 *multi_off, *day_off, *row_f, *fam_off, *fam_row, *fam_given, *undated_given, *partial_of;
+  const DayStart *day;
+  const u16 *row_key;
+  const MultiKey *multi_key;
+  const UndatedOf *undated_of;
+  const Family *fam;
+  const u32 *multi_off, *row_f, *fam_row, *fam_given, *undated_given, *undated_off, *by_given_off, *by_given, *partial_of;
   const RowRest *row_rest;
   const PartialDate *partial;
   const u32 *id_off;
@@ -230,6 +246,10 @@ typedef struct {
 const char *image_attach(Image *image, const void *bytes, u64 size, int verify); /* NULL, or what is wrong */
 u64 image_checksum(const void *bytes, u64 size);
 u32 token_id(const Image *x, const char *word, int length);
+enum { SIEVE_BITS = 14 }; /* bits of those 16: few enough for the first-level cache */
+static inline u32 fold16(u32 t) { return (t ^ t >> 16) & 0xffff; }
+enum { BY_GIVEN_BUCKETS = 4096 };
+static inline u32 given_bucket(u32 key) { return key * 0x9e3779b1u >> 20; } /* of 16 bits of a given name */
 static inline int token_length(const Image *x, u32 t) { return (int)(x->tok_off[t + 1] - x->tok_off[t]); }
 
 /* --- neighbours.c: which tokens a shown token may stand for --- */
@@ -249,7 +269,8 @@ typedef struct {
 typedef struct {
   u64 key;
   u32 off, count, bearers; /* bearers: rows with a given name that is the same in all but spelling */
-  u8 family[LEVELS], given[LEVELS];
+  u32 surname;             /* of the surnames that are the same but for spelling, the one most rows bear */
+  u8 family[LEVELS], given[LEVELS], best_family, best_given; /* the best of those that any token found has */
 } Memo;
 typedef struct Context Context;
 int neighbours(const Image *x, Context *c, const char *word, int length, int given, int cut_min, int light, NeighbourList *out);
@@ -270,24 +291,33 @@ typedef struct {
   int total;
   short part[PARTS];
 } Hit;
+typedef struct { u32 token; int undated_only, paired; } Reach; /* a surname token whose families may reach the threshold */
+typedef struct { u32 token, levels; } Mark; /* the level of each slot, four bits each; token 0: free */
 typedef struct { int bucket, weight; } Day;
+typedef struct { u32 family, from, to, undated_from, undated_to; short score, cross; } Scan; /* rows by family, undated rows */
 struct Context { /* what one query at a time needs besides the image; one a thread */
-  u64 *levels;              /* per token: the level of each slot, a byte each; all 0 between queries */
-  u64 *in_family, *in_given; /* bitmaps of tokens with any level in that use */
-  u64 hashed_given[1024];    /* in_given folded to 16 bits of token number */
-  u8 hashed_value[65536];    /* the same, with the most it may say as a given name, plus one; 0 nothing */
-  u32 *touched, touched_count, touched_room;
+  Mark *marks;              /* what the query touched: a hash table that stays in the first-level cache */
+  u32 mark_bits;
+  u64 keys[SLOTS]; /* of the words shown, in the memo */
+  /* Sieves over 16 bits of the token number: what they let through is looked at, so a token too many does no harm. */
+  u64 given_sieve[1024]; /* tokens with any level as a given name */
+  u8 given_value[65536]; /* the most such a token may say, plus one; 0 nothing */
+  u8 family_sieve[1 << SIEVE_BITS]; /* the same for surnames, 1 or 0: pass A asks it for every row */
+  u32 *touched, touched_count, touched_room; /* where in `marks` they stand */
   u32 *stamp, stamp_now;          /* neighbour search: tokens seen */
-  u32 *family_stamp, family_now;  /* pass B: multiple families seen */
+  Reach *reaching;                /* pass B: surnames whose families may be in reach; as long as `touched` */
+  Scan *scans;                    /* pass B: the families to look through */
+  u32 scan_count, scan_room;
   NeighbourList found;
   u32 *seen, seen_room; /* candidates of the deletion index */
   Memo *memo;
   u32 memo_bits, memo_used, memo_limit, *pool, pool_used, pool_room;
   u8 family[SLOTS][LEVELS], given[SLOTS][LEVELS];
   int best_family[SLOTS], best_given[SLOTS];
-  u32 surname, bearers[SLOTS]; /* of the surnames that are the one shown but for spelling, the one most rows bear */
+  u32 surname, bearers[SLOTS];
   int beside_g1, beside_gj; /* what a given name is worth less beside its surname: score.together */
   Day days[MAX_DAYS];
+  short day_weight[DAY_KINDS][256]; /* by kind of slip and rows of that day; NO_WEIGHT: not worked out yet */
   int day_count;
   Hit *hits;
   u32 hit_count, hit_room;

@@ -436,7 +436,7 @@ static PyObject *image_row(ImageObject *self, PyObject *arg) {
     u32 lo = 0, hi = DAYS;
     while (hi - lo > 1) {
       u32 mid = lo + (hi - lo) / 2;
-      if (x->day_off[mid] <= r) lo = mid;
+      if (x->day[mid].row <= r) lo = mid;
       else hi = mid;
     }
     bucket = lo;

@@ -10,26 +10,73 @@ Score W;
 static inline int max2(int a, int b) { return a > b ? a : b; }
 static inline int min2(int a, int b) { return a < b ? a : b; }
 static inline int bit(const u64 *map, u32 t) { return (int)(map[t >> 6] >> (t & 63) & 1); }
-static inline u32 fold16(u32 t) { return (t ^ t >> 16) & 0xffff; }
+static inline int count_bits(u64 v) {
+  int n = 0;
+  for (; v; v &= v - 1) n++;
+  return n;
+}
 
 int eighths(double m, double u) { return (int)floor(W.UNIT * log2(m / u)); }
+
+enum { MARK_BITS = 10 };
+static inline u32 mark_home(const Context *c, u32 t) { return t * 0x9e3779b1u >> (32 - c->mark_bits); }
+
+/* The levels of a token: 0 for one that was not touched, and for the empty one. */
+static inline u32 levels_of(const Context *c, u32 t) {
+  u32 h = mark_home(c, t), mask = (1u << c->mark_bits) - 1;
+  while (c->marks[h].token && c->marks[h].token != t) h = (h + 1) & mask;
+  return c->marks[h].levels;
+}
+/* The token's levels to add to; there is room. */
+static inline u32 *mark(Context *c, u32 t) {
+  u32 h = mark_home(c, t), mask = (1u << c->mark_bits) - 1;
+  while (c->marks[h].token && c->marks[h].token != t) h = (h + 1) & mask;
+  c->touched[c->touched_count] = h;
+  c->touched_count += c->marks[h].token == 0;
+  c->marks[h].token = t;
+  return &c->marks[h].levels;
+}
+
+/* Room for so many more tokens, the table never more than half full. */
+static int make_room(Context *c, u32 more) {
+  if (c->touched_count + more >= c->touched_room) {
+    u32 room = (c->touched_count + more) * 2 + 256, *longer = realloc(c->touched, room * sizeof *longer);
+    if (longer) c->touched = longer;
+    Reach *reaching = realloc(c->reaching, room * sizeof *reaching);
+    if (reaching) c->reaching = reaching;
+    if (!longer || !reaching) return -1;
+    c->touched_room = room;
+  }
+  u32 bits = c->mark_bits;
+  while ((1u << bits) < 2 * (c->touched_count + more)) bits++;
+  if (bits == c->mark_bits) return 0;
+  Mark *old = c->marks, *larger = calloc((size_t)1 << bits, sizeof *larger);
+  if (!larger) return -1;
+  u32 size = 1u << c->mark_bits;
+  c->marks = larger;
+  c->mark_bits = bits;
+  c->touched_count = 0;
+  for (u32 h = 0; h < size; h++)
+    if (old[h].token) *mark(c, old[h].token) = old[h].levels;
+  free(old);
+  return 0;
+}
 
 Context *context_new(const Image *x) {
   Context *c = calloc(1, sizeof *c);
   if (!c) return NULL;
-  size_t words = x->tokens / 64 + 1, multis = x->head->families - x->tokens + 1;
   c->memo_bits = 12;
   while (c->memo_bits < 18 && (1u << c->memo_bits) < x->tokens) c->memo_bits++;
   c->memo_limit = (1u << c->memo_bits) / 4 * 3;
   c->pool_room = (1u << c->memo_bits) * 32; /* 32 MB at most */
-  c->levels = calloc(x->tokens + 1, 8);
-  c->in_family = calloc(words, 8);
-  c->in_given = calloc(words, 8);
+  c->mark_bits = MARK_BITS;
+  c->marks = calloc((size_t)1 << MARK_BITS, sizeof(Mark));
   c->stamp = calloc(x->tokens + 1, 4);
-  c->family_stamp = calloc(multis, 4);
   c->memo = calloc((size_t)1 << c->memo_bits, sizeof(Memo));
   c->pool = malloc((size_t)c->pool_room * 4);
-  if (!c->levels || !c->in_family || !c->in_given || !c->stamp || !c->family_stamp || !c->memo || !c->pool) {
+  for (int i = 0; i < DAY_KINDS; i++)
+    for (int n = 0; n < 256; n++) c->day_weight[i][n] = NO_WEIGHT;
+  if (!c->marks || !c->stamp || !c->memo || !c->pool) {
     context_free(c);
     return NULL;
   }
@@ -38,7 +85,7 @@ Context *context_new(const Image *x) {
 
 void context_free(Context *c) {
   if (!c) return;
-  void *all[] = {c->levels, c->in_family, c->in_given, c->touched, c->stamp, c->family_stamp, c->found.at, c->seen, c->memo, c->pool, c->hits};
+  void *all[] = {c->marks, c->touched, c->reaching, c->scans, c->stamp, c->found.at, c->seen, c->memo, c->pool, c->hits};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
   free(c);
 }
@@ -77,12 +124,36 @@ static void weigh(const Image *x, Context *c, int given, Memo *m) {
   token_weights(given ? W.family_swapped : W.family, as_family, rows, x->head->unseen_family, !given, m->family);
   token_weights(given ? W.given : W.given_swapped, as_given, rows, x->head->unseen_given, given, m->given);
   u32 kept = 0;
+  m->surname = m->best_family = m->best_given = 0;
   for (u32 i = 0; i < c->found.count; i++) {
     u32 t = c->found.at[i] & TOKEN_BITS, level = c->found.at[i] >> 28;
     u32 family = m->family[level] && x->count_s[t] ? SAYS_FAMILY : 0, forename = m->given[level] && x->count_g[t] ? SAYS_GIVEN : 0;
-    if (family | forename) c->found.at[kept++] = t | family | forename | level << 28;
+    if (!(family | forename)) continue;
+    c->found.at[kept++] = t | family | forename | level << 28;
+    if (family && m->family[level] > m->best_family) m->best_family = m->family[level];
+    if (forename && m->given[level] > m->best_given) m->best_given = m->given[level];
+    if (level > VARIANT) continue;
+    u32 mine = x->fam[t + 1].from - x->fam[t].from, most = x->fam[m->surname + 1].from - x->fam[m->surname].from;
+    if (!m->surname || mine > most || (mine == most && t < m->surname)) m->surname = t;
   }
   m->count = c->found.count = kept;
+}
+
+/* From how many letters on a word of this slot may be one that was cut off. */
+static int cut_from(const Query *q, int slot) {
+  if (slot >= SLOT_G1 ? q->given_cut : q->family_cut) return W.CUT_FLAGGED_MIN;
+  return slot >= SLOT_G1 ? W.CUT_GIVEN_MIN : W.CUT_FAMILY_MIN;
+}
+
+/* Where each word would stand in the memo, asked for all at once. */
+static void seek_memo(Context *c, const Query *q) {
+  for (int slot = 0; slot < SLOTS; slot++) {
+    if (!q->name.length[slot]) continue;
+    u64 kind = (slot >= SLOT_G1) + 2 * (slot == SLOT_G2);
+    u64 key = mix(hash_word(q->name.text[slot], q->name.length[slot]) + kind * 0x9e3779b97f4a7c15ULL + (u64)cut_from(q, slot)) | 1;
+    c->keys[slot] = key;
+    PREFETCH(&c->memo[key >> (64 - c->memo_bits)]);
+  }
 }
 
 /* Fill one slot: from the memo where this token was met before, else from the dictionary. */
@@ -95,12 +166,11 @@ static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int m
   c->bearers[slot] = 0;
   if (slot == SLOT_S1) c->surname = 0;
   if (!length) return 0;
-  int cut_min = given ? W.CUT_GIVEN_MIN : W.CUT_FAMILY_MIN;
-  if (given ? q->given_cut : q->family_cut) cut_min = W.CUT_FLAGGED_MIN;
+  int cut_min = cut_from(q, slot);
   Memo fresh = {0}, *m = &fresh;
   const u32 *list = NULL;
   if (mode == MODE_INDEXED) {
-    u64 key = mix(hash_word(word, length) + (u64)(given + 2 * light) * 0x9e3779b97f4a7c15ULL + (u64)cut_min) | 1;
+    u64 key = c->keys[slot];
     u32 mask = (1u << c->memo_bits) - 1, h = (u32)(key >> (64 - c->memo_bits));
     while (c->memo[h].key && c->memo[h].key != key) h = (h + 1) & mask;
     if (c->memo[h].key) {
@@ -132,62 +202,54 @@ static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int m
   memcpy(c->family[slot], m->family, LEVELS);
   memcpy(c->given[slot], m->given, LEVELS);
   c->bearers[slot] = m->bearers;
-  if (c->touched_count + m->count > c->touched_room) {
-    u32 room = (c->touched_count + m->count) * 2;
-    u32 *more = realloc(c->touched, room * sizeof *more);
-    if (!more) return -1;
-    c->touched = more;
-    c->touched_room = room;
-  }
-  for (u32 i = 0; i < m->count; i++) {
-    u32 t = list[i] & TOKEN_BITS, level = list[i] >> 28;
-    if (i + 8 < m->count) PREFETCH(&c->levels[list[i + 8] & TOKEN_BITS]);
-    if (!c->levels[t]) c->touched[c->touched_count++] = t;
-    c->levels[t] |= (u64)level << 8 * slot;
-    if (slot == SLOT_S1 && level <= VARIANT) {
-      u32 mine = x->fam_off[t + 1] - x->fam_off[t], most = x->fam_off[c->surname + 1] - x->fam_off[c->surname];
-      if (!c->surname || mine > most || (mine == most && t < c->surname)) c->surname = t;
-    }
-    if (list[i] & SAYS_FAMILY && (!given || slot == SLOT_G1)) {
-      c->in_family[t >> 6] |= 1ULL << (t & 63);
-      c->best_family[slot] = max2(c->best_family[slot], m->family[level]);
-    }
-    if (list[i] & SAYS_GIVEN && slot != SLOT_S2) {
-      u32 f = fold16(t);
-      c->in_given[t >> 6] |= 1ULL << (t & 63);
-      c->hashed_given[f >> 6] |= 1ULL << (f & 63);
-      c->best_given[slot] = max2(c->best_given[slot], m->given[level]);
-      int value = m->given[level] + 1 + (slot == SLOT_G2 ? W.GIVEN_IS_MIDDLE : 0);
-      if (given && value > c->hashed_value[f]) c->hashed_value[f] = (u8)value;
+  if (make_room(c, m->count)) return -1;
+  u32 as_family = !given || slot == SLOT_G1, as_given = slot != SLOT_S2;
+  int lower = slot == SLOT_G2 ? W.GIVEN_IS_MIDDLE : 0;
+  if (as_family) c->best_family[slot] = m->best_family;
+  if (as_given) c->best_given[slot] = m->best_given;
+  if (slot == SLOT_S1) c->surname = m->surname;
+  for (u32 i = 0; i < m->count; i++) { /* without branches: what kind of neighbour comes next can not be guessed */
+    u32 t = list[i] & TOKEN_BITS, level = list[i] >> 28, key = fold16(t);
+    *mark(c, t) |= level << 4 * slot;
+    u32 family = list[i] / SAYS_FAMILY & as_family, forename = list[i] / SAYS_GIVEN & as_given;
+    c->family_sieve[key >> (16 - SIEVE_BITS)] |= (u8)family;
+    c->given_sieve[key >> 6] |= (u64)forename << (key & 63);
+    if (given) {
+      int value = forename ? m->given[level] + 1 + lower : 0;
+      c->given_value[key] = (u8)max2(c->given_value[key], value);
     }
   }
   return 0;
 }
 
-static void forget_given(Context *c, u32 t) {
-  u32 f = fold16(t);
-  c->in_given[t >> 6] = 0;
-  c->hashed_given[f >> 6] = 0;
-  c->hashed_value[f] = 0;
-}
+/* A given name that always is worth a look: none, or the letter shown. */
 static void mark_given(Context *c, u32 t, int value) {
-  u32 f = fold16(t);
-  if (value + 1 > c->hashed_value[f]) c->hashed_value[f] = (u8)(value + 1);
-  c->in_given[t >> 6] |= 1ULL << (t & 63);
-  c->hashed_given[f >> 6] |= 1ULL << (f & 63);
+  u32 key = fold16(t);
+  if (value + 1 > c->given_value[key]) c->given_value[key] = (u8)(value + 1);
+  c->given_sieve[key >> 6] |= 1ULL << (key & 63);
 }
 
-#define LEVEL(slot, levels) ((levels) >> 8 * (slot) & 15)
+static inline int in_family(const Context *c, u32 key) { return c->family_sieve[key >> (16 - SIEVE_BITS)]; }
+
+#define LEVEL(slot, levels) ((levels) >> 4 * (slot) & 15)
 
 /* How many of the family's rows, at most `room`, bear the given name of the slot. */
 static u32 bearers_in(const Image *x, const Context *c, u32 f, int slot, u32 *room) {
-  u32 lo = x->fam_off[f], n = x->fam_off[f + 1] - lo, seen = 0;
+  u32 lo = x->fam[f].from, n = x->fam[f + 1].from - lo, seen = 0;
   if (n > *room) n = *room;
   *room -= n;
-  for (u32 i = lo; i < lo + n; i++) {
-    if (!bit(c->hashed_given, x->fam_given[i] & 0xffff)) continue;
-    u32 level = (u32)LEVEL(slot, c->levels[x->row_rest[x->fam_row[i]].given]);
-    seen += (level >= EXACT && level <= EDIT1_ALIKE) || level == RARE_EDIT1_ALIKE;
+  u32 waiting[128], last = lo + n;
+  while (lo < last) { /* rows are far apart: asked for first, looked at then */
+    u32 count = 0, end = last - lo > 128 ? lo + 128 : last;
+    for (; lo < end; lo++) {
+      if (!bit(c->given_sieve, x->fam_given[lo] & 0xffff)) continue;
+      waiting[count++] = x->fam_row[lo];
+      PREFETCH(&x->row_rest[x->fam_row[lo]]);
+    }
+    for (u32 i = 0; i < count; i++) {
+      u32 level = LEVEL(slot, levels_of(c, x->row_rest[waiting[i]].given));
+      seen += (level >= EXACT && level <= EDIT1_ALIKE) || level == RARE_EDIT1_ALIKE;
+    }
   }
   return seen;
 }
@@ -207,8 +269,8 @@ static int together(const Image *x, const Context *c, int slot) {
   return -min2(W.TOGETHER_MAX, max2(0, eighths((seen + W.TOGETHER_PRIOR) / (expected + W.TOGETHER_PRIOR), 1.0)));
 }
 
-#define AS_FAMILY(slot, levels) ((int)c->family[slot][(levels) >> 8 * (slot) & 15])
-#define AS_GIVEN(slot, levels) ((int)c->given[slot][(levels) >> 8 * (slot) & 15])
+#define AS_FAMILY(slot, levels) ((int)c->family[slot][(levels) >> 4 * (slot) & 15])
+#define AS_GIVEN(slot, levels) ((int)c->given[slot][(levels) >> 4 * (slot) & 15])
 
 /* What a query's bounds and fixed parts are; worked out once. */
 typedef struct {
@@ -229,7 +291,7 @@ static inline void family_of(const Image *x, u32 f, u32 *a, u32 *b, u32 *j) {
 static inline int family_score(const Image *x, const Context *c, const Query *q, u32 f, int *cross) {
   u32 s1, s2, sj;
   family_of(x, f, &s1, &s2, &sj);
-  u64 a = c->levels[s1], b = s2 ? c->levels[s2] : 0, j = sj ? c->levels[sj] : 0;
+  u32 a = levels_of(c, s1), b = s2 ? levels_of(c, s2) : 0, j = sj ? levels_of(c, sj) : 0;
   int m11 = AS_FAMILY(SLOT_S1, a), m12 = AS_FAMILY(SLOT_S2, a), m21 = AS_FAMILY(SLOT_S1, b), m22 = AS_FAMILY(SLOT_S2, b);
   int best = max2(max2(m11, m12), max2(m21, m22)), q2 = q->name.length[SLOT_S2] != 0, score = 0;
   *cross = max2(AS_FAMILY(SLOT_G1, a), AS_FAMILY(SLOT_G1, b));
@@ -309,7 +371,7 @@ static int describe(const Image *x, const Query *q, u32 rest, short *part) {
 /* Score row r with its date's weight; keep it if it reaches the threshold. `family` and `cross` are those of its family. */
 static void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 r, int family, int cross, int date, int id) {
   RowRest rest = x->row_rest[r];
-  u64 g = c->levels[rest.given], m = c->levels[rest.middle];
+  u32 g = levels_of(c, rest.given), m = levels_of(c, rest.middle);
   u32 g1 = rest.given, g2 = rest.middle;
   int q1 = q->name.length[SLOT_G1], q2 = q->name.length[SLOT_G2];
   char qg = q->name.text[SLOT_G1][0], qm = q->name.text[SLOT_G2][0];
@@ -375,7 +437,7 @@ static int day_of_row(const Image *x, u32 r) {
   u32 lo = 0, hi = DAYS + 1; /* the last day whose first row is not after r */
   while (hi - lo > 1) {
     u32 mid = lo + (hi - lo) / 2;
-    if (x->day_off[mid] <= r) lo = mid;
+    if (x->day[mid].row <= r) lo = mid;
     else hi = mid;
   }
   return (int)lo;
@@ -400,32 +462,38 @@ static int dated_weight(const Image *x, const Context *c, const Bounds *b, u32 r
   return b->miss;
 }
 
-static void add_day(const Image *x, Context *c, int bucket, double chance) {
-  if (bucket < 0 || x->day_off[bucket] == x->day_off[bucket + 1]) return; /* no one born that day: nothing to weigh */
+static void add_day(const Image *x, Context *c, int bucket, int kind) {
+  if (bucket < 0 || x->day[bucket].row == x->day[bucket + 1].row) return; /* no one born that day: nothing to weigh */
   for (int i = 0; i < c->day_count; i++)
     if (c->days[i].bucket == bucket) return;
-  double rows = (double)x->rows + W.BACKGROUND_ROWS, here = (double)(x->day_off[bucket + 1] - x->day_off[bucket]);
-  c->days[c->day_count++] = (Day){bucket, eighths(chance, (here + W.BACKGROUND_A_DAY) / rows)};
+  u32 here = x->day[bucket + 1].row - x->day[bucket].row;
+  int weight = here < 256 ? c->day_weight[kind][here] : NO_WEIGHT;
+  if (weight == NO_WEIGHT) {
+    const double chance[DAY_KINDS] = {W.DOB_SAME, W.DOB_SWAPPED, W.DOB_YEAR, W.DOB_TRANSPOSED, W.DOB_DIGIT};
+    weight = eighths(chance[kind], ((double)here + W.BACKGROUND_A_DAY) / ((double)x->rows + W.BACKGROUND_ROWS));
+    if (here < 256) c->day_weight[kind][here] = (short)weight;
+  }
+  c->days[c->day_count++] = (Day){bucket, weight};
 }
 
 /* score.dob_neighbours: the same days in the same order. */
 static void near_days(const Image *x, Context *c, int y, int m, int d) {
   c->day_count = 0;
   if (!y) return;
-  add_day(x, c, day_bucket(y, m, d), W.DOB_SAME);
-  add_day(x, c, day_bucket(y, d, m), W.DOB_SWAPPED);
-  add_day(x, c, day_bucket(y - 1, m, d), W.DOB_YEAR);
-  add_day(x, c, day_bucket(y + 1, m, d), W.DOB_YEAR);
-  add_day(x, c, day_bucket(y / 100 * 100 + y % 10 * 10 + y / 10 % 10, m, d), W.DOB_TRANSPOSED);
-  add_day(x, c, day_bucket(y, m % 10 * 10 + m / 10, d), W.DOB_TRANSPOSED);
-  add_day(x, c, day_bucket(y, m, d % 10 * 10 + d / 10), W.DOB_TRANSPOSED);
-  for (int i = 0; i < 10; i++) {
-    add_day(x, c, day_bucket(y - y % 10 + i, m, d), W.DOB_DIGIT);
-    add_day(x, c, day_bucket(y - y / 10 % 10 * 10 + i * 10, m, d), W.DOB_DIGIT);
-    add_day(x, c, day_bucket(y, m - m % 10 + i, d), W.DOB_DIGIT);
-    add_day(x, c, day_bucket(y, m % 10 + i * 10, d), W.DOB_DIGIT);
-    add_day(x, c, day_bucket(y, m, d - d % 10 + i), W.DOB_DIGIT);
-    add_day(x, c, day_bucket(y, m, d % 10 + i * 10), W.DOB_DIGIT);
+  add_day(x, c, day_bucket(y, m, d), DAY_SAME);
+  add_day(x, c, day_bucket(y, d, m), DAY_SWAPPED);
+  add_day(x, c, day_bucket(y - 1, m, d), DAY_YEAR);
+  add_day(x, c, day_bucket(y + 1, m, d), DAY_YEAR);
+  add_day(x, c, day_bucket(y / 100 * 100 + y % 10 * 10 + y / 10 % 10, m, d), DAY_TRANSPOSED);
+  add_day(x, c, day_bucket(y, m % 10 * 10 + m / 10, d), DAY_TRANSPOSED);
+  add_day(x, c, day_bucket(y, m, d % 10 * 10 + d / 10), DAY_TRANSPOSED);
+  for (int i = 0; i < 10; i++) { /* a digit put for itself is the day shown, which is there already */
+    if (i != y % 10) add_day(x, c, day_bucket(y - y % 10 + i, m, d), DAY_DIGIT);
+    if (i != y / 10 % 10) add_day(x, c, day_bucket(y - y / 10 % 10 * 10 + i * 10, m, d), DAY_DIGIT);
+    if (i != m % 10) add_day(x, c, day_bucket(y, m - m % 10 + i, d), DAY_DIGIT);
+    if (i < 2 && i != m / 10) add_day(x, c, day_bucket(y, m % 10 + i * 10, d), DAY_DIGIT);
+    if (i != d % 10) add_day(x, c, day_bucket(y, m, d - d % 10 + i), DAY_DIGIT);
+    if (i < 4 && i != d / 10) add_day(x, c, day_bucket(y, m, d % 10 + i * 10), DAY_DIGIT);
   }
 }
 
@@ -450,50 +518,87 @@ static void set_bounds(const Image *x, const Context *c, const Query *q, Bounds 
   b->any_given = g1 <= 1;
 }
 
-/* What makes a row of one day worth scoring though its family says nothing. */
-typedef struct {
-  int date, by_given, all;
-} DayRule;
+/* A row that the sieve let through, or all of its day, with that day's weight. */
+static inline void consider(const Image *x, Context *c, const Query *q, const Bounds *b, u32 r, int date) {
+  int cross, family = family_score(x, c, q, x->row_f[r], &cross);
+  if (family_bound(b, family, cross) + date >= b->threshold) score_row(x, c, q, b, r, family, cross, date, 0);
+}
 
-static inline void consider(const Image *x, Context *c, const Query *q, const Bounds *b, const DayRule *rule, u32 r, u32 f, int hit) {
-  if (!hit && !rule->all && !bit(c->in_given, x->row_rest[r].given) && !bit(c->in_given, x->row_rest[r].middle)) return;
-  int cross, family = family_score(x, c, q, f, &cross);
-  if (family_bound(b, family, cross) + rule->date >= b->threshold) score_row(x, c, q, b, r, family, cross, rule->date, 0);
+enum { WAITING = 512, PICKED_AT_ONCE = 128 };
+typedef struct {
+  u32 count, row[WAITING];
+  short date[WAITING];
+} Waiting;
+
+/* In three rounds, so that what is far away in memory comes for many rows at a time. */
+static void consider_all(const Image *x, Context *c, const Query *q, const Bounds *b, Waiting *w) {
+  for (u32 i = 0; i < w->count; i++) PREFETCH(&x->row_f[w->row[i]]);
+  for (u32 i = 0; i < w->count; i++) {
+    u32 f = x->row_f[w->row[i]];
+    if (f >= x->tokens) PREFETCH(&x->multi[f - x->tokens]);
+  }
+  for (u32 i = 0; i < w->count; i++) consider(x, c, q, b, w->row[i], w->date[i]);
+  w->count = 0;
+}
+
+/* The rows of one day whose surnames pass the sieve; it looks at every row, so what counts is how few instructions. */
+static void pick(const Image *x, Context *c, const Query *q, const Bounds *b, Waiting *w, u32 r, u32 end, const MultiKey *multi, int date) {
+  const u8 *sieve = c->family_sieve;
+  const u16 *key = x->row_key;
+#define SIFT(k) sieve[(k) >> (16 - SIEVE_BITS)]
+  while (r < end) {
+    if (w->count + PICKED_AT_ONCE > WAITING) consider_all(x, c, q, b, w);
+    u32 stop = end - r > PICKED_AT_ONCE ? r + PICKED_AT_ONCE : end, n = w->count, *row = w->row;
+    if (multi) {
+      for (; r < stop; r++, multi++) {
+        row[n] = r;
+        n += SIFT(key[r]) | SIFT(multi->second) | SIFT(multi->joined);
+      }
+    } else {
+      for (; r + 4 <= stop; r += 4)
+        if (SIFT(key[r]) | SIFT(key[r + 1]) | SIFT(key[r + 2]) | SIFT(key[r + 3]))
+          for (u32 k = r; k < r + 4; k++) {
+            row[n] = k;
+            n += SIFT(key[k]);
+          }
+      for (; r < stop; r++) {
+        row[n] = r;
+        n += SIFT(key[r]);
+      }
+    }
+    for (; w->count < n; w->count++) w->date[w->count] = (short)date;
+  }
 }
 
 static void pass_dates(const Image *x, Context *c, const Query *q, const Bounds *b) {
-  enum { WAITING = 256 };
-  u32 waiting[WAITING];
+  Waiting w;
+  w.count = 0;
   for (int i = 0; i < c->day_count; i++) {
-    const u32 *first = &x->row_f[x->day_off[c->days[i].bucket]];
-    for (u32 k = 0, n = x->day_off[c->days[i].bucket + 1] - x->day_off[c->days[i].bucket]; k < n; k += 16) PREFETCH(first + k);
+    const DayStart *day = &x->day[c->days[i].bucket];
+    for (u32 r = day[0].row & ~31u; r < day[1].row; r += 32) PREFETCH(&x->row_key[r]);
+    PREFETCH(&x->multi_key[day->multi]);
   }
   int miss = q->name.length[SLOT_S1] ? W.FAMILY_MISS : 0;
   for (int i = 0; i < c->day_count; i++) {
+    const DayStart *day = &x->day[c->days[i].bucket];
     int date = c->days[i].weight, bare = date + miss + b->more_max;
-    DayRule rule = {date, bare + b->given_max + b->middle_max >= b->threshold, 0};
-    rule.all = rule.by_given && (b->any_given || bare + W.GIVEN_MISS >= b->threshold);
-    u32 r = x->day_off[c->days[i].bucket], hi = x->day_off[c->days[i].bucket + 1];
-    c->rows_seen += hi - r;
-    while (r < hi) { /* multiple families wait until their tokens have come from memory */
-      u32 n = 0;
-      for (; r < hi && n < WAITING; r++) {
-        u32 f = x->row_f[r];
-        if (f >= x->tokens) {
-          PREFETCH(&x->multi[f - x->tokens]);
-          waiting[n++] = r;
-        } else if (bit(c->in_family, f) || !f || rule.by_given) { /* a row without a family name is always worth a look */
-          consider(x, c, q, b, &rule, r, f, bit(c->in_family, f) || !f);
-        }
-      }
-      for (u32 k = 0; k < n; k++) {
-        u32 f = x->row_f[waiting[k]];
-        const Multi *m = &x->multi[f - x->tokens];
-        int hit = bit(c->in_family, m->first) | bit(c->in_family, m->second) | bit(c->in_family, m->joined);
-        if (hit || rule.by_given) consider(x, c, q, b, &rule, waiting[k], f, hit);
-      }
+    u32 end = day[1].row, multis = day[1].multi - day[0].multi;
+    c->rows_seen += end - day->row;
+    if (bare + b->given_max + b->middle_max < b->threshold) { /* a row whose family says nothing is out of reach */
+      pick(x, c, q, b, &w, day->row, end - multis, NULL, date);
+      pick(x, c, q, b, &w, end - multis, end, &x->multi_key[day->multi], date);
+      continue;
+    }
+    int all = b->any_given || bare + W.GIVEN_MISS >= b->threshold;
+    for (u32 r = day->row; r < end; r++) {
+      const RowRest *rest = &x->row_rest[r];
+      u32 k = r - (end - multis) + day->multi;
+      if (all || bit(c->given_sieve, fold16(rest->given)) || bit(c->given_sieve, fold16(rest->middle)) || in_family(c, x->row_key[r]) ||
+          (r >= end - multis && (in_family(c, x->multi_key[k].second) || in_family(c, x->multi_key[k].joined))))
+        consider(x, c, q, b, r, date);
     }
   }
+  consider_all(x, c, q, b, &w);
 }
 
 /* Which rows of a family, or of those without an exact day, their given names let through: those that could still reach the
@@ -509,54 +614,106 @@ static GivenFilter given_filter(const Bounds *b, int family, int cross, int date
 }
 static inline int lets_through(const Context *c, const GivenFilter *g, u32 given) {
   if (g->all) return 1;
-  if (g->by_value) return c->hashed_value[given & 0xffff] >= g->need || c->hashed_value[given >> 16] + W.GIVEN_IS_MIDDLE >= g->need;
-  return bit(c->hashed_given, given & 0xffff) | bit(c->hashed_given, given >> 16);
+  if (!(bit(c->given_sieve, given & 0xffff) | bit(c->given_sieve, given >> 16))) return 0;
+  return !g->by_value || c->given_value[given & 0xffff] >= g->need || c->given_value[given >> 16] + W.GIVEN_IS_MIDDLE >= g->need;
 }
 
 /* All rows of one family that were not near the date. */
-static void scan_family(const Image *x, Context *c, const Query *q, const Bounds *b, u32 f) {
-  u32 lo = x->fam_off[f], hi = x->fam_off[f + 1];
-  if (lo == hi) return;
-  int cross, family = family_score(x, c, q, f, &cross), bound = family_bound(b, family, cross);
-  if (bound + max2(b->miss, b->undated_max) < b->threshold) return;
-  u32 dated = hi; /* the undated ones stand last */
-  while (dated > lo && x->fam_row[dated - 1] >= x->undated) dated--;
+static void scan_family(const Image *x, Context *c, const Query *q, const Bounds *b, const Scan *s) {
+  int bound = family_bound(b, s->score, s->cross);
   if (bound + b->miss >= b->threshold) {
-    GivenFilter g = given_filter(b, family, cross, b->miss);
-    c->rows_seen += dated - lo;
-    for (u32 i = lo; i < dated; i++) {
-      if (!lets_through(c, &g, x->fam_given[i])) continue;
+    GivenFilter g = given_filter(b, s->score, s->cross, b->miss);
+    c->rows_seen += s->to - s->from;
+    for (u32 i = s->from; i < s->to; i++) {
+      if (!lets_through(c, &g, i == s->from ? x->fam[s->family].given : x->fam_given[i])) continue;
       u32 r = x->fam_row[i], before = c->hit_count;
-      score_row(x, c, q, b, r, family, cross, b->miss, 0);
+      score_row(x, c, q, b, r, s->score, s->cross, b->miss, 0);
       /* Near the date after all? Then pass A has it, with its date's own weight. */
       if (c->hit_count > before && c->day_count && dated_weight(x, c, b, r) != b->miss) c->hit_count = before;
     }
   }
-  GivenFilter g = given_filter(b, family, cross, b->undated_max);
-  for (u32 i = dated; i < hi; i++)
-    if (lets_through(c, &g, x->fam_given[i])) {
-      u32 r = x->fam_row[i];
-      score_row(x, c, q, b, r, family, cross, undated_weight(x, q, r), 0);
+  if (s->undated_from == s->undated_to) return;
+  GivenFilter g = given_filter(b, s->score, s->cross, b->undated_max);
+  for (u32 i = s->undated_from; i < s->undated_to; i++)
+    if (lets_through(c, &g, x->undated_given[i])) {
+      u32 r = x->undated + i;
+      score_row(x, c, q, b, r, s->score, s->cross, undated_weight(x, q, r), 0);
     }
+}
+
+static int has_undated(const Image *x, u32 f) { return (int)(x->undated_of[f >> 6].has >> (f & 63) & 1); }
+
+static void want_family(const Image *x, Context *c, u32 f) {
+  if (c->scan_count == c->scan_room) {
+    u32 room = c->scan_room ? c->scan_room * 2 : 256;
+    Scan *more = realloc(c->scans, room * sizeof *more);
+    if (!more) {
+      c->no_memory = 1;
+      return;
+    }
+    c->scans = more;
+    c->scan_room = room;
+  }
+  c->scans[c->scan_count++].family = f;
+  PREFETCH(&x->fam[f]);
+  PREFETCH(&x->undated_of[f >> 6]);
+  if (f >= x->tokens) PREFETCH(&x->multi[f - x->tokens]);
+}
+
+/* The wanted families' rows, where the family's exact score leaves any within reach: found for all before any is read. */
+static void scan_families(const Image *x, Context *c, const Query *q, const Bounds *b) {
+  u32 kept = 0;
+  for (u32 i = 0; i < c->scan_count; i++) {
+    u32 f = c->scans[i].family;
+    int cross, score = family_score(x, c, q, f, &cross), bound = family_bound(b, score, cross);
+    if (bound + max2(b->miss, b->undated_max) < b->threshold) continue;
+    Scan s = {.family = f, .from = x->fam[f].from, .to = x->fam[f + 1].from, .score = (short)score, .cross = (short)cross};
+    const UndatedOf *of = &x->undated_of[f >> 6];
+    if (of->has >> (f & 63) & 1) {
+      const u32 *off = x->undated_off + of->before + count_bits(of->has & ((1ULL << (f & 63)) - 1));
+      s.undated_from = off[0];
+      s.undated_to = off[1];
+      s.to -= off[1] - off[0]; /* they stand last */
+      PREFETCH(&x->undated_given[s.undated_from]);
+    } else if (bound + b->miss < b->threshold) {
+      continue;
+    }
+    if (bound + b->miss >= b->threshold && s.to - s.from > 1) PREFETCH(&x->fam_given[s.from]);
+    c->scans[kept++] = s;
+  }
+  for (u32 i = 0; i < kept; i++) scan_family(x, c, q, b, &c->scans[i]);
+  c->scan_count = 0;
 }
 
 /* Every dated row, whatever its family; with `filter` only those with a given name that may agree. */
 static void scan_dated(const Image *x, Context *c, const Query *q, const Bounds *b, int filter) {
   c->rows_seen += x->undated;
   for (u32 r = 0; r < x->undated; r++) {
-    if (filter && !bit(c->in_given, x->row_rest[r].given) && !bit(c->in_given, x->row_rest[r].middle)) continue;
+    if (filter && !bit(c->given_sieve, fold16(x->row_rest[r].given)) && !bit(c->given_sieve, fold16(x->row_rest[r].middle))) continue;
     int cross, family = family_score(x, c, q, x->row_f[r], &cross);
     score_row(x, c, q, b, r, family, cross, dated_weight(x, c, b, r), 0);
   }
 }
 
-/* Every undated row whose family says nothing; those it does say something of are found by family. */
+/* Every undated row whose family says nothing and whose given names could make up for it; those their family speaks for are
+ * found by family. */
 static void scan_undated(const Image *x, Context *c, const Query *q, const Bounds *b, int family) {
   GivenFilter g = given_filter(b, family, 0, b->undated_max);
-  for (u32 r = x->undated; r < x->rows; r++) {
-    if (!lets_through(c, &g, x->undated_given[r - x->undated])) continue;
-    int cross, score = family_score(x, c, q, x->row_f[r], &cross);
-    score_row(x, c, q, b, r, score, cross, undated_weight(x, q, r), 0);
+  u64 buckets[BY_GIVEN_BUCKETS / 64];
+  memset(buckets, g.all ? 0xff : 0, sizeof buckets);
+  for (u32 w = 0; w < 1024 && !g.all; w++)
+    for (u64 left = c->given_sieve[w]; left; left = drop_bit(left)) {
+      u32 key = w * 64 + (u32)count_bits((left & -left) - 1), bucket = given_bucket(key);
+      if (c->given_value[key] >= g.need || c->given_value[key] + W.GIVEN_IS_MIDDLE >= g.need) buckets[bucket >> 6] |= 1ULL << (bucket & 63);
+    }
+  for (u32 bucket = 0; bucket < BY_GIVEN_BUCKETS; bucket++) {
+    if (!bit(buckets, bucket)) continue;
+    for (u32 k = x->by_given_off[bucket]; k < x->by_given_off[bucket + 1]; k++) {
+      u32 i = x->by_given[k], r = x->undated + i;
+      if (!lets_through(c, &g, x->undated_given[i])) continue;
+      int cross, score = family_score(x, c, q, x->row_f[r], &cross);
+      score_row(x, c, q, b, r, score, cross, undated_weight(x, q, r), 0); /* perhaps twice: one of the hits is dropped */
+    }
   }
 }
 
@@ -568,36 +725,36 @@ static void pass_families(const Image *x, Context *c, const Query *q, const Boun
   int filter = !b->any_given && bare + W.GIVEN_MISS + b->more_max + date < b->threshold;
   if (bare + rest + b->miss >= b->threshold) scan_dated(x, c, q, b, filter);
   if (bare + rest + date >= b->threshold) scan_undated(x, c, q, b, bare);
-  if (++c->family_now == 0) {
-    memset(c->family_stamp, 0, (x->head->families - x->tokens + 1) * sizeof(u32));
-    c->family_now = 1;
-  }
-  scan_family(x, c, q, b, 0); /* rows without a family name */
+  want_family(x, c, 0); /* rows without a family name */
+  u32 kept = 0;
+  Reach *reaching = c->reaching;
   for (u32 i = 0; i < c->touched_count; i++) {
-    u32 t = c->touched[i];
-    if (!bit(c->in_family, t)) continue;
-    u64 l = c->levels[t];
+    u32 t = c->marks[c->touched[i]].token, l = c->marks[c->touched[i]].levels;
     int s1 = AS_FAMILY(SLOT_S1, l), s2 = AS_FAMILY(SLOT_S2, l), sj = AS_FAMILY(SLOT_SJ, l), cross = AS_FAMILY(SLOT_G1, l);
     int own = max2(s1 ? s1 + c->best_family[SLOT_S2] : 0, max2(s2 ? s2 + c->best_family[SLOT_S1] : 0, sj));
     int bound = own ? min2(W.FAMILY_MAX, own) + rest : -1000;
     if (cross) bound = max2(bound, cross + b->swapped_max + b->more_max);
+    if (bound + date < b->threshold) continue;
     int undated_only = bound + b->miss < b->threshold;
-    if (undated_only && (bound + date < b->threshold || !bit(x->undated_token, t))) continue;
-    if (!undated_only || bit(x->undated_family, t)) scan_family(x, c, q, b, t);
+    if (undated_only && !bit(x->undated_token, t)) continue;
     /* Of double surnames with t, those whose other half was not shown too may be out of reach together. */
     int alone = max2(max2(s1, s2) ? max2(s1, s2) + (q->name.length[SLOT_S2] ? W.SECOND_SURNAME_DIFFERS : W.SECOND_SURNAME_MISSING) : 0, 0);
     int reach = alone + rest;
     if (cross) reach = max2(reach, cross + b->swapped_max + b->more_max);
-    int paired = reach + date < b->threshold;
+    reaching[kept++] = (Reach){t, undated_only, reach + date < b->threshold};
+    PREFETCH(&x->multi_off[t]);
+    if (!undated_only || has_undated(x, t)) want_family(x, c, t);
+  }
+  for (u32 i = 0; i < kept; i++) PREFETCH(&x->multi_of[x->multi_off[reaching[i].token]]);
+  for (u32 i = 0; i < kept; i++) {
+    u32 t = reaching[i].token;
     for (u32 k = x->multi_off[t]; k < x->multi_off[t + 1]; k++) {
       MultiOf of = x->multi_of[k];
-      if (paired && of.other && !bit(c->in_family, of.other)) continue;
-      u32 m = of.multi;
-      if ((undated_only && !bit(x->undated_family, x->tokens + m)) || c->family_stamp[m] == c->family_now) continue;
-      c->family_stamp[m] = c->family_now;
-      scan_family(x, c, q, b, x->tokens + m);
+      if (reaching[i].paired && of.other && !in_family(c, fold16(of.other))) continue;
+      if (!reaching[i].undated_only || has_undated(x, x->tokens + of.multi)) want_family(x, c, x->tokens + of.multi); /* perhaps twice */
     }
   }
+  scan_families(x, c, q, b);
 }
 
 static void pass_documents(const Image *x, Context *c, const Query *q, const Bounds *b) {
@@ -633,6 +790,7 @@ int query_run(const Image *x, Context *c, const Query *q, int threshold, int mod
   c->touched_count = c->hit_count = 0;
   c->no_memory = 0;
   int failed = 0;
+  seek_memo(c, q);
   for (int slot = 0; slot < SLOTS && !failed; slot++) failed = fill_slot(x, c, q, slot, mode);
   if (!failed) {
     Bounds b = {.threshold = threshold};
@@ -640,7 +798,8 @@ int query_run(const Image *x, Context *c, const Query *q, int threshold, int mod
     set_bounds(x, c, q, &b);
     c->beside_g1 = together(x, c, SLOT_G1);
     c->beside_gj = together(x, c, SLOT_GJ);
-    mark_given(c, 0, 0); /* a row without a given name is always worth a look */
+    c->family_sieve[0] = 1; /* a row without a family name, or without a given name, is always worth a look */
+    mark_given(c, 0, 0);
     u32 initial = q->name.length[SLOT_G1] ? x->single[q->name.text[SLOT_G1][0] - 'A'] : 0;
     if (initial) mark_given(c, initial, x->head->given_initial[q->name.text[SLOT_G1][0] - 'A']);
     if (mode == MODE_EXHAUSTIVE) {
@@ -654,15 +813,17 @@ int query_run(const Image *x, Context *c, const Query *q, int threshold, int mod
       pass_families(x, c, q, &b);
     }
     pass_documents(x, c, q, &b);
-    forget_given(c, 0);
-    if (initial) forget_given(c, initial);
+    c->given_value[0] = 0;
+    c->given_value[fold16(initial)] = 0;
   }
   for (u32 i = 0; i < c->touched_count; i++) {
-    u32 t = c->touched[i];
-    c->levels[t] = 0;
-    c->in_family[t >> 6] = 0;
-    forget_given(c, t);
+    Mark *m = &c->marks[c->touched[i]];
+    if (m->levels >> 4 * SLOT_G1) c->given_value[fold16(m->token)] = 0;
   }
+  memset(c->marks, 0, sizeof(Mark) << c->mark_bits);
+  c->mark_bits = MARK_BITS; /* a larger table may stay where it is */
+  memset(c->family_sieve, 0, sizeof c->family_sieve);
+  memset(c->given_sieve, 0, sizeof c->given_sieve);
   if (failed || c->no_memory) return -1;
   if (c->hit_count > 1) {
     qsort(c->hits, c->hit_count, sizeof(Hit), by_entry);
