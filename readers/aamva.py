@@ -24,14 +24,18 @@ _KINDS: dict[str, Kind] = {"DL": "driver_license", "ID": "id_card", "EN": "enhan
 _SEX: dict[str, Sex] = {"1": "M", "M": "M", "MALE": "M", "2": "F", "F": "F", "FEMALE": "F", "9": "X", "X": "X"}
 _POSTAL_BREAK = re.compile(r"[ \-]+")
 _HEIGHT = re.compile(r"(\d{2,3}) ?(IN|CM)?|(\d) ?'-? ?(\d{1,2})\"?")
-_EMBEDDED = re.compile(r"(?=(D[A-D][A-Z]))")
+# An element's name inside a value; only the D is consumed, so that DDAB is seen to hold DDA and DAB.
+_EMBEDDED = re.compile(r"D(?=[A-D][A-Z])")
 _FIRST_VERSION_ONLY = frozenset({"DAE", "DAF", "DAL", "DAM", "DAN", "DAO", "DAP", "DAR", "DAS", "DAT"})
+_EMBEDDED_SINCE_2 = KNOWN - _FIRST_VERSION_ONLY
 _FIELD_OF = {
     "DCS": "family_name", "DAB": "family_name", "DAA": "name", "DAC": "given_name", "DCT": "given_name", "DAD": "middle_names",
     "DCU": "suffix", "DBB": "birth_date", "DBA": "expiry_date", "DBD": "issue_date", "DBC": "sex", "DAQ": "number", "DAG": "street",
     "DAH": "street2", "DAI": "city", "DAJ": "region", "DAK": "postal_code", "DAU": "height_cm", "DAY": "eye_color",
     "DCG": "country", "DCF": "document_discriminator", "DDE": "truncated", "DDF": "truncated", "DDG": "truncated",
 }  # fmt: skip
+# Each line of the mailing address, and the same line of version 1's residence.
+_ADDRESS_LINES = (("DAG", "DAL"), ("DAH", "DAM"), ("DAI", "DAN"), ("DAJ", "DAO"), ("DAK", "DAP"))
 _TEXT = ("DCS", "DAB", "DAC", "DCT", "DAD", "DAA", "DAG", "DAH", "DAI", "DAQ", "DCU")
 
 
@@ -89,9 +93,9 @@ def parse_aamva(data: bytes | str, *, today: date | None = None) -> IdDocument:
         issue_date=issue,
         expiry_date=expiry,
         address=_address(elements, country),
-        height_cm=height_cm(elements.get("DAU", ""), metric=country != "USA") or height_cm(elements.get("DAV", ""), metric=True),
+        height_cm=_height(elements, country),
         eye_color=EYE_COLORS.get(elements.get("DAY", "").strip().upper()),
-        warnings=tuple(dict.fromkeys(warnings)),
+        warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
     )
 
 
@@ -130,25 +134,26 @@ def _check(payload: Payload) -> None:
         if key not in elements and not _stands_in(key, elements):
             warnings.append(DocumentWarning("element_missing", _FIELD_OF.get(key, key)))
     # Elements we take no fact from are looked at as well: a damaged name may have turned one element into another.
-    for key, scanned in elements.items():
+    for key, scanned in () if payload.in_order else elements.items():
         text = scanned.strip()
-        if text and (pattern := VALUES.get(key)) and not pattern.fullmatch(text) and text.upper() not in PLACEHOLDERS:
+        if text and key in VALUES and not VALUES[key].fullmatch(text) and text.upper() not in PLACEHOLDERS:
             warnings.append(DocumentWarning("element_malformed", _FIELD_OF.get(key, key)))
     if elements.get("DAQ", "").strip().upper() in PLACEHOLDERS:
         warnings.append(DocumentWarning("element_malformed", "number"))
-    suffix = elements.get("DCU", "").strip()
-    if suffix.isdigit():
+    if elements.get("DCU", "").strip().isdigit():
         warnings.append(DocumentWarning("element_malformed", "suffix"))
+    # A lost separator leaves the next element inside this value, and missing from its own place. Elements of the first
+    # version's layout are not looked for in later ones: DANIEL and CEDAR AVENUE would be doubted.
+    embedded = _EMBEDDED_SINCE_2 if payload.version > 1 else KNOWN
     for key in _TEXT:
         value = elements.get(key)
-        if value and "D" in value:
-            for match in _EMBEDDED.finditer(value):
-                inner = match[1]
-                # A lost separator leaves the next element inside this value, and missing from its own place. Elements of
-                # the first version's layout are not looked for in later ones: DANIEL and CEDAR AVENUE would be doubted.
-                if inner not in KNOWN or inner in elements or (payload.version > 1 and inner in _FIRST_VERSION_ONLY):
-                    continue
-                rest = value[match.start() + 3 :].strip()
+        if not value or "D" not in value:
+            continue
+        for match in _EMBEDDED.finditer(value):
+            at = match.start()
+            inner = value[at : at + 3]
+            if inner in embedded and inner not in elements:
+                rest = value[at + 3 :].strip()
                 if rest and VALUES[inner].fullmatch(rest):
                     warnings.append(DocumentWarning("line_joined", _FIELD_OF[key]))
                     break
@@ -176,19 +181,18 @@ def judge(birth: date | None, issue: date | None, expiry: date | None, today: da
             warnings.append(DocumentWarning("under_age"))
 
 
-def _clean(value: str | None) -> str | None:
-    if value is None:
-        return None
+def _clean(value: str) -> str | None:
     value = value.strip().rstrip(",").rstrip()
     return None if value.upper() in PLACEHOLDERS else value
 
 
 def _address(elements: dict[str, str], country: str) -> Address | None:
     """Mailing address; version 1 cards may give only a residence (Oregon: DAG empty, DAL filled)."""
-    mailing = tuple(_clean(elements.get(key)) for key in ("DAG", "DAH", "DAI", "DAJ", "DAK"))
-    residence = tuple(_clean(elements.get(key)) for key in ("DAL", "DAM", "DAN", "DAO", "DAP"))
-    street, street2, city, region, code = (first or second for first, second in zip(mailing, residence, strict=True))
-    postal = postal_code(code, country)
+    street, street2, city, region, code = [
+        (_clean(elements[mailing]) if mailing in elements else None) or (_clean(elements[home]) if home in elements else None)
+        for mailing, home in _ADDRESS_LINES
+    ]
+    postal = postal_code(code, country) if code else None
     if street2 is not None and city and region and street2.startswith(city) and street2[len(city) :].lstrip(", ").startswith(region):
         street2 = None  # Wyoming repeats city, state and code there
     if not any((street, street2, city, region, postal)):
@@ -196,32 +200,39 @@ def _address(elements: dict[str, str], country: str) -> Address | None:
     return Address(street=street, street2=street2, city=city, region=region, postal_code=postal)
 
 
-def postal_code(value: str | None, country: str) -> str | None:
+def postal_code(value: str, country: str) -> str | None:
     """A postal code without separators and without an extension of zeros ("370115509", "95035", "E5K1Y3")."""
-    if value is None:
-        return None
-    parts = _POSTAL_BREAK.split(value.strip())
-    if country != "CAN" and len(parts) > 1 and not parts[-1].strip("0"):
-        parts.pop()  # Hawaii: five digits, blanks, a lone zero
-    code = "".join(parts).upper()
+    code = value.strip().upper()
+    if " " in code or "-" in code:
+        parts = _POSTAL_BREAK.split(code)
+        if country != "CAN" and not parts[-1].strip("0"):
+            parts.pop()  # Hawaii: five digits, blanks, a lone zero
+        code = "".join(parts)
     if country != "CAN" and len(code) >= 9 and code.endswith("0000"):
         code = code[:-4]
     return code or None
 
 
+def _height(elements: dict[str, str], country: str) -> int | None:
+    for key, metric in (("DAU", country != "USA"), ("DAV", True)):
+        if key in elements and (found := height_cm(elements[key], metric=metric)):
+            return found
+    return None
+
+
 def height_cm(value: str, *, metric: bool) -> int | None:
     """Centimetres from "068 in", "170 CM", "600" or "5'-04\"" (feet and inches); None where no person is so tall."""
-    value = value.strip().upper()
-    match = _HEIGHT.fullmatch(value)
+    match = _HEIGHT.fullmatch(value.strip().upper())
     if match is None:
         return None
-    if match[3]:
-        inches = int(match[3]) * 12 + int(match[4])
+    figures, unit, feet, odd_inches = match.groups()
+    if feet:
+        inches = int(feet) * 12 + int(odd_inches)
     else:
-        number, unit = int(match[1]), match[2]
+        number = int(figures)
         if unit == "CM" or (unit is None and metric):
             return number if 50 <= number <= 250 else None
-        if unit is None and len(match[1]) == 3 and number >= 200:
+        if unit is None and len(figures) == 3 and number >= 200:
             inches = number // 100 * 12 + number % 100
         else:
             inches = number

@@ -12,6 +12,7 @@ __all__ = [
     "CANADA",
     "EYE_COLORS",
     "GIVEN_NAMES_IN_ONE",
+    "IN_ORDER",
     "ISSUERS",
     "KNOWN",
     "KNOWN_IN_1",
@@ -51,50 +52,68 @@ GIVEN_NAMES_IN_ONE = frozenset({"WY"})
 
 _NAME = r"[^\W_][\w ,.'’`/\-]*"
 _NAME_OPTIONAL = rf"(?:{_NAME})?"
-_DATE = r"(?:\d{8}|NONE)?"
+_DATE = r"(?:\d{8}|(?i:NONE))?"
 _LINE = r"[\w #.,;:'’/&@()+*\-]*"
-_CODE = r"[A-Z0-9 */&,.;\-]*"
 
 # What each element may hold, upper or lower case, blanks trimmed. Strict enough to tell where an element ends when every
 # separator was lost, loose enough that no payload of a real card breaks it.
-VALUES: dict[str, re.Pattern[str]] = {
-    key: re.compile(pattern, re.IGNORECASE)
+_PATTERNS: dict[str, str] = {
+    key: pattern
     for keys, pattern in (
-        ("DAA", r"[^\W\d_][\w ,.'’`/@$\-]+"),
+        ("DAA", r"[^\W\d_][\w ,.'’`/@$\-]*[\w,.'’`/@$\-]"),
         ("DAB DAC DCS DCT", _NAME),
         ("DAD DBN DBO DBP DBQ DBR", _NAME_OPTIONAL),
         ("DAE DAF DBS DCU", r"[\w. ]{0,5}"),
         ("DAG DAH DAL DAM", _LINE),
         ("DAI DAN", r"[^\W\d_][\w .'’/,\-]*"),
-        ("DAJ DAO", r"[A-Z]{2}"),
-        ("DAK DAP", r"[A-Z0-9][A-Z0-9 \-]{2,13}"),
-        ("DAQ", r"[A-Z0-9*][A-Z0-9 *./\-]{0,24}"),
-        ("DAR DAS DAT", r"[A-Z0-9 */\-]{0,12}"),
-        ("DAU", r"(?:\d{2,3} ?(?:IN|CM)?|\d ?'-? ?\d{1,2}\"?|)"),
-        ("DAV DAX", r"(?:\d{2,3} ?(?:CM|KG)?)?"),
-        ("DAW", r"(?:\d{2,3} ?(?:LBS?|KG)?)?"),
-        ("DAY DAZ", r"[A-Z]{0,12}"),
+        ("DAJ DAO", r"[A-Za-z]{2}"),
+        ("DAK DAP", r"[A-Za-z0-9][A-Za-z0-9 \-]{1,12}[A-Za-z0-9\-]"),
+        ("DAQ", r"[A-Za-z0-9*][A-Za-z0-9 *./\-]{0,24}"),
+        ("DAR DAS DAT", r"[A-Za-z0-9 */\-]{0,12}"),
+        ("DAU", r"(?:\d{2,3} ?(?i:IN|CM)?|\d ?'-? ?\d{1,2}\"?|)"),
+        ("DAV DAX", r"(?:\d{2,3} ?(?i:CM|KG)?)?"),
+        ("DAW", r"(?:\d{2,3} ?(?i:LBS?|KG)?)?"),
+        ("DAY DAZ", r"[A-Za-z]{0,12}"),
         ("DBA DBB DBD DDB DDC DDH DDI DDJ DBL", _DATE),
-        ("DBC", r"(?:[0129MFX]|MALE|FEMALE)"),
+        ("DBC", r"(?:(?i:MALE|FEMALE)|[0129MFXmfx])"),
         ("DBE DBJ DBK DBM DCI DCJ DCK DCO DCP DCQ DCR", r"[\x20-\x7e]*"),
         ("DBF DBG", r"\d{0,2}"),
-        ("DBH", r"[A-Z0-9 ]{0,10}"),
-        ("DBI", r"[A-Z0-9 ]{0,2}"),
-        ("DCA", r"[A-Z0-9 ,/\-*]{0,6}"),
-        ("DCB", r"[A-Z0-9 */&,.\-]{0,12}"),
-        ("DCD DCH", r"[A-Z0-9 */\-]{0,5}"),
+        ("DBH", r"[A-Za-z0-9 ]{0,10}"),
+        ("DBI", r"[A-Za-z0-9 ]{0,2}"),
+        ("DCA", r"[A-Za-z0-9 ,/\-*]{0,6}"),
+        ("DCB", r"[A-Za-z0-9 */&,.\-]{0,12}"),
+        ("DCD DCH", r"[A-Za-z0-9 */\-]{0,5}"),
         ("DCE", r"\d?"),
         ("DCF", r"[\x20-\x7e]{0,30}"),
-        ("DCG", r"(?:USA|CAN|MEX|US|CA)?"),
-        ("DCL", r"[A-Z]{0,3}"),
-        ("DCM DCN", r"[A-Z0-9 ]{0,5}"),
-        ("DDA", r"[A-Z]?"),
-        ("DDD DDK DDL DDM DDN DDO DDP", r"[01NY]?"),
-        ("DDE DDF DDG", r"[NTU]?"),
+        ("DCG", r"(?i:USA|CAN|MEX|US|CA)?"),
+        ("DCL", r"[A-Za-z]{0,3}"),
+        ("DCM DCN", r"[A-Za-z0-9 ]{0,5}"),
+        ("DDA", r"[A-Za-z]?"),
+        ("DDD DDK DDL DDM DDN DDO DDP", r"[01NYny]?"),
+        ("DDE DDF DDG", r"[NTUntu]?"),
     )
     for key in keys.split()
 }
+VALUES: dict[str, re.Pattern[str]] = {key: re.compile(pattern) for key, pattern in _PATTERNS.items()}
 KNOWN = frozenset(VALUES)
+
+
+
+def _in_order() -> re.Pattern[str]:
+    """The whole of a card in order at one stroke: lines of known elements, each holding what it may, then the jurisdiction's own
+    (group 1). The second letter is told apart before the third, and elements of one kind together, so that a line tries few branches.
+    """
+    branches = []
+    for second in "ABCD":
+        kinds: dict[str, str] = {}
+        for key, pattern in _PATTERNS.items():
+            if key[1] == second:
+                kinds[pattern] = kinds.get(pattern, "") + key[2]
+        branches.append(f"{second}(?:{'|'.join(f'[{letters}](?:{pattern})' for pattern, letters in kinds.items())})")
+    return re.compile(rf"(?:D(?:{'|'.join(branches)}) *+\n)*+((?:Z[A-Z0-9]{{2}}[^\n]*+\n)*+)")
+
+
+IN_ORDER = _in_order()
 
 # Which of them belong to version 1 (2000) and to those since 2003, and which hardly any card carries.
 KNOWN_IN_1 = frozenset(key for key in VALUES if key[:2] in ("DA", "DB"))

@@ -63,7 +63,9 @@ def _part(value: str | None) -> str | None:
     """A name part without padding and Ontario's trailing commas; None for a placeholder."""
     if value is None:
         return None
-    value = " ".join(value.split()).strip(",").strip()
+    value = " ".join(value.split())
+    if value[-1:] == "," or value[:1] == ",":
+        value = value.strip(",").strip()
     return None if value.upper() in PLACEHOLDERS else value
 
 
@@ -129,6 +131,6 @@ def _truncated(elements: dict[str, str]) -> tuple[NamePart, ...]:
         if value is None or part in found:
             continue
         full = len(value) >= width and not value[width - 1].isspace()
-        if full or elements.get(flag, "").strip() == "T":
+        if full or (flag in elements and elements[flag].strip() == "T"):
             found.append(part)
     return tuple(found)

@@ -30,6 +30,8 @@ class DateReader:
     def read(self, field: str, value: str | None, warnings: list[DocumentWarning]) -> date | None:
         """The date in ``value``, or None with a warning when there are characters that are no date."""
         text = (value or "").strip()
+        if len(text) == 8 and text.isdecimal() and (found := self._eight_digits(field, text)):
+            return found  # nearly every date; what follows reads the rest, or says why it cannot
         if _ABSENT.fullmatch(text):
             if field == "expiry_date" and value is not None:
                 warnings.append(DocumentWarning("no_expiry"))
@@ -42,23 +44,28 @@ class DateReader:
             return None
         if match.end() != len(text):
             warnings.append(DocumentWarning("element_malformed", field))
-        digits = "".join(group for group in match.groups() if group)
-        if _FIRST_YEAR <= int(digits[:4]) <= _LAST_YEAR:
-            year_first, month_first, day_first = _date(digits[:4], digits[4:6], digits[6:]), None, None
-        else:
-            year_first, year = None, digits[4:]
-            month_first, day_first = _date(year, digits[:2], digits[2:4]), _date(year, digits[2:4], digits[:2])
-        if year_first is not None:
-            return year_first
-        if month_first is not None:
-            if day_first is not None and day_first != month_first:
-                self._ambiguous[field] = day_first
-            return month_first
-        if day_first is not None:
-            self._day_first = True
+        found = self._eight_digits(field, "".join(group for group in match.groups() if group))
+        if found is None:
+            warnings.append(DocumentWarning("date_unreadable", field))
+        return found
+
+    def _eight_digits(self, field: str, digits: str) -> date | None:
+        """The date in the order that makes sense, month first before day first; None when none does."""
+        number = int(digits)
+        year, month, day = number // 10_000, number // 100 % 100, number % 100
+        if _FIRST_YEAR <= year <= _LAST_YEAR:
+            return _date(year, month, day)
+        month, day, year = number // 1_000_000, number // 10_000 % 100, number % 10_000
+        if not _FIRST_YEAR <= year <= _LAST_YEAR:
+            return None
+        month_first = _date(year, month, day)
+        if month_first is None:
+            day_first = _date(year, day, month)
+            self._day_first = self._day_first or day_first is not None
             return day_first
-        warnings.append(DocumentWarning("date_unreadable", field))
-        return None
+        if day <= 12 and day != month:
+            self._ambiguous[field] = date(year, day, month)
+        return month_first
 
     def settle(
         self, birth: date | None, issue: date | None, expiry: date | None, warnings: list[DocumentWarning]
@@ -71,10 +78,8 @@ class DateReader:
         return other.get("birth_date", birth), other.get("issue_date", issue), other.get("expiry_date", expiry)
 
 
-def _date(year: str, month: str, day: str) -> date | None:
-    if not _FIRST_YEAR <= int(year) <= _LAST_YEAR:
-        return None
+def _date(year: int, month: int, day: int) -> date | None:
     try:
-        return date(int(year), int(month), int(day))
+        return date(year, month, day)
     except ValueError:
         return None
