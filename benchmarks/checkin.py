@@ -101,13 +101,20 @@ class Client:
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def _ask(self, request: bytes) -> tuple[int, bytes]:
-        reader, writer = self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await self._connection()
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(re.search(rb"content-length: (\d+)", head, re.IGNORECASE)[1])  # type: ignore[index]
         body = await reader.readexactly(length)
         self._free.append((reader, writer))
         return int(head[9:12]), body
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._free:
+            reader, writer = self._free.pop()
+            if not reader.at_eof():  # the service closes what was idle for half a minute
+                return reader, writer
+        return await asyncio.open_connection("127.0.0.1", self.port)
 
     async def check_in(self, payload: bytes) -> float:
         body = json.dumps(

@@ -29,14 +29,15 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 _INSERT = (
-    "insert into audit (site_id, id, at, actor, action, subject_kind, subject_id, detail) values ($1,$2,$3,$4,$5,$6,$7,$8)"
+    "insert into audit (site_id, id, at, actor, action, subject_kind, subject_id, detail) "
+    "select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::jsonb[])"
 )
 
 
 async def record(tx: db.Tx, site_id: UUID, actor: str, action: str, subject_id: UUID, /, **detail: Any) -> None:
     """Write what was decided, in the transaction that decides it: with its other audit rows, just before the commit."""
     row = (site_id, new_id(), datetime.now(UTC), actor, action, action.partition(".")[0], subject_id, detail)
-    tx.deferred.setdefault(_INSERT, []).append(row)
+    tx.rows.setdefault(_INSERT, []).append(row)
 
 
 async def read(

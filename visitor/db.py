@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -35,20 +37,122 @@ class Event(msgspec.Struct, frozen=True):
     subject: UUID
 
 
-class Tx:
-    """An open transaction: its connection, and what to tell others once it has committed."""
+Statement = tuple[str, tuple[Any, ...]]  # SQL with $1 … and its values
+_NOTIFY = "select pg_notify($1, payload) from unnest($2::text[]) as payload"
+_MOST_WAITING = 16  # statements sent as one; each combination is a text that every connection prepares
 
-    def __init__(self, conn: Connection) -> None:
-        self.conn = conn
+
+class _Later:
+    """`Tx.later`: a connection that can only be told to execute, and does it with the next statement that is sent."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def execute(self, sql: str, *values: Any) -> None:
+        self._tx.waiting.append((sql, values))
+        if len(self._tx.waiting) >= _MOST_WAITING:
+            await self._tx.flush()
+
+
+class _WithLater:
+    """`Tx.with_later`: a connection whose statement takes along what waits."""
+
+    def __init__(self, tx: Tx, conn: Connection) -> None:
+        self._tx = tx
+        self._conn = conn
+
+    async def fetchval(self, sql: str, *values: Any) -> Any:
+        text, everything = self._tx.joined((sql, values))
+        return await self._conn.fetchval(text, *everything)
+
+
+class _InOrder:
+    """`Tx.conn`: the connection, where whatever is asked finds written what was told before."""
+
+    def __init__(self, tx: Tx, conn: Connection) -> None:
+        self._tx = tx
+        self._conn = conn
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._conn, name)
+
+        async def after_what_waits(*args: Any, **options: Any) -> Any:
+            if self._tx.waiting:
+                await self._tx.flush()
+            return await method(*args, **options)
+
+        return after_what_waits
+
+
+class Tx:
+    """An open transaction: its connection, what waits to be written, and what to tell others once it has committed.
+
+    A check-in writes a dozen rows, and each round trip to PostgreSQL costs both processes more than the row does. Rows that
+    the transaction does not read again are therefore given to `later` in place of `conn`: they are sent as one statement, at the
+    commit, along with a statement of `with_later`, or before anything else is asked of `conn`. Such a statement's parts do not
+    see each other, so what waits is inserts; foreign keys among them hold, since PostgreSQL checks those at the statement's end.
+    """
+
+    def __init__(self, conn: Connection, first: str = "") -> None:
+        self._conn = conn
+        self.first = first  # what was sent along with BEGIN
+        self.conn: Connection = _InOrder(self, conn)
+        self.later: Connection = _Later(self)
+        self.with_later: Connection = _WithLater(self, conn)
+        self.waiting: list[Statement] = []
         self.events: list[Event] = []
-        # Rows that nothing in the transaction reads again (the audit's), written together just before the commit.
-        self.deferred: dict[str, list[tuple[Any, ...]]] = {}
+        # Rows of a statement that takes one array for each column (the audit's): however many, one statement.
+        self.rows: dict[str, list[tuple[Any, ...]]] = {}
 
     def notify(self, topic: str, site_id: UUID, subject: UUID) -> None:
         """Tell this process (at once, after the commit) and the others (NOTIFY) that a row changed."""
         event = Event(topic, site_id, subject)
         if event not in self.events:
             self.events.append(event)
+
+    def joined(self, last: Statement) -> Statement:
+        """What waits, and `last` whose result is the answer, as one statement; nothing waits after it."""
+        waiting, self.waiting = self.waiting, []
+        parts = [*waiting, last]
+        values = tuple(value for _, some in parts for value in some)
+        return _one_statement(tuple((sql, len(some)) for sql, some in parts)), values
+
+    async def flush(self) -> None:
+        """Write what waits, now."""
+        if self.waiting:
+            sql, values = self.joined(self.waiting.pop())
+            await self._conn.execute(sql, *values)
+
+    async def finish(self, origin: str) -> None:
+        """The last statement before the commit: what waits, the rows kept for now, and the notices."""
+        self.waiting += [(sql, tuple(list(column) for column in zip(*rows, strict=True))) for sql, rows in self.rows.items()]
+        self.rows = {}
+        if self.events:
+            payloads = [f"{origin} {event.topic} {event.site_id} {event.subject}" for event in self.events]
+            self.waiting.append((_NOTIFY, (CHANNEL, payloads)))
+        await self.flush()
+
+
+_PARAMETER = re.compile(r"\$(\d+)")
+
+
+def _renumbered(before: int, parameter: re.Match[str]) -> str:
+    return f"${int(parameter[1]) + before}"
+
+
+@lru_cache(500)
+def _one_statement(parts: tuple[tuple[str, int], ...]) -> str:
+    """`with w0 as (…), w1 as (…) …`: the parts before the last as common table expressions, parameters numbered through."""
+    numbered, before = [], 0
+    for sql, count in parts:
+        text = sql.strip().rstrip(";")
+        numbered.append(_PARAMETER.sub(partial(_renumbered, before), text))
+        before += count
+    *waiting, last = numbered
+    if not waiting:
+        return last
+    clauses = ",\n".join(f"w{i} as (\n{text}\n)" for i, text in enumerate(waiting))
+    return f"with {clauses}\n{last}"
 
 
 class Database:
@@ -88,19 +192,32 @@ class Database:
             raise BadInput("The text holds a character that cannot be kept (NUL). Type it again.") from None
 
     @asynccontextmanager
-    async def transaction(self, isolation: str = "read_committed") -> AsyncIterator[Tx]:
-        """One unit of work: commits on leaving, rolls back on any exception; notices go out with the commit."""
+    async def transaction(self, first: str = "") -> AsyncIterator[Tx]:
+        """One unit of work: commits on leaving, rolls back on any exception; notices go out with the commit.
+
+        `first` is a statement without parameters, sent along with BEGIN: a lock to hold before anything is looked at.
+        """
         async with self.connection() as conn:
-            tx = Tx(conn)
-            async with conn.transaction(isolation=isolation):
+            tx = Tx(conn, first)
+            try:
+                await conn.execute(f"begin; {first}")
                 yield tx
-                for statement, rows in tx.deferred.items():
-                    await conn.executemany(statement, rows)
-                if tx.events:
-                    payloads = [f"{self.origin} {event.topic} {event.site_id} {event.subject}" for event in tx.events]
-                    await conn.execute("select pg_notify($1, payload) from unnest($2::text[]) as payload", CHANNEL, payloads)
+                await tx.finish(self.origin)
+                await conn.execute("commit")
+            except BaseException:
+                await _roll_back(conn)
+                raise
         if tx.events and self.announce is not None:
             await self.announce(tx.events)
+
+
+async def _roll_back(conn: Connection) -> None:
+    """Undo the transaction; a connection that cannot say that it did is closed, which undoes it too."""
+    try:
+        if not conn.is_closed():
+            await conn.execute("rollback")
+    except Exception:  # whatever was raised before it is what counts
+        conn.terminate()
 
 
 async def _init(conn: Connection) -> None:

@@ -336,7 +336,7 @@ async def test_a_retired_list_is_searched_no_more_and_may_come_back(lists: Listi
     assert {m.list for m in before.matches} == {"offenders", "trespass"}
     admin = await lists.client("admin")
     assert (await admin.post("/api/v1/watchlists/trespass/retire")).status_code == 200
-    async with lists.node.db.transaction() as tx:
+    async with lists.node.screening.acting() as tx:
         assert not await lists.node.screening.still_current(tx, before)
     after = await lists.screen(known_as(OSKARI))
     assert {m.list for m in after.matches} == {"offenders"} and after.revisions == {"offenders": 1}
@@ -556,7 +556,7 @@ async def test_a_process_that_missed_the_notice_clears_nobody_by_the_old_list(
             patch.setattr(type(other.bus), "_deliver", _nothing)
             await lists.load((*ENTRIES, Entry("F-4", (Name("ABERNATHY", "RUTH"),), ("1977-03-09",), "F")))
         assert isinstance(before, Clear) and other.registries.revisions() == {"offenders": 1}
-        async with other.db.transaction() as tx:
+        async with other.screening.acting() as tx:
             assert not await other.screening.still_current(tx, before)
         verdicts = []
 
@@ -602,7 +602,7 @@ async def test_a_barred_person_is_found_at_once_and_a_lifted_one_no_more(lists: 
     assert isinstance(found, PossibleMatch) and (found.matches[0].list, found.matches[0].entry_id) == ("barred", entry_id)
     assert found.revisions == {"offenders": 1, "barred": 1}
     assert (await lists.node.registries.entry("barred", entry_id)).names[0].family == "Abernathy"
-    async with lists.node.db.transaction() as tx:
+    async with lists.node.screening.acting() as tx:
         assert await lists.node.screening.still_current(tx, found)
     shown = (await desk.get(f"/api/v1/barred-entries?site={lists.site.id}")).json()["barred_entries"]
     assert [e["family_name"] for e in shown] == ["Abernathy"]
@@ -713,7 +713,7 @@ async def test_a_file_may_be_called_barred_beside_the_rows_kept_by_hand(lists: L
     for facts, entry_id in ((STRANGER, str(row.id)), (known_as(MARLOW), "F-1")):
         found = await lists.screen(facts)
         assert [(m.list, m.entry_id) for m in found.matches] == [("barred", entry_id)]
-        async with lists.node.db.transaction() as tx:
+        async with lists.node.screening.acting() as tx:
             assert await lists.node.screening.still_current(tx, found)
     assert found.revisions == {"barred": 2}
 

@@ -213,13 +213,13 @@ async def test_a_verdict_is_out_of_date_when_a_list_moved(lists: Listings) -> No
     await lists.load()
     screening = lists.node.screening
     before = await lists.screen(STRANGER)
-    async with lists.node.db.transaction() as tx:
+    async with lists.node.screening.acting() as tx:
         assert await screening.still_current(tx, before)
     await lists.load((*ENTRIES, msgspec.structs.replace(OSKARI, id="F-4")))
-    async with lists.node.db.transaction() as tx:
+    async with lists.node.screening.acting() as tx:
         assert not await screening.still_current(tx, before)
     after = await lists.screen(STRANGER)
-    async with lists.node.db.transaction() as tx:
+    async with lists.node.screening.acting() as tx:
         assert await screening.still_current(tx, after) and after.revisions == {"offenders": 2}
         assert await screening.still_current(tx, Unavailable({}, "no-lists", ""))
 
@@ -236,14 +236,14 @@ async def test_no_list_moves_between_the_comparison_and_the_commit(lists: Listin
         order.append("barred")
 
     task = asyncio.create_task(bar())
-    async with lists.node.db.transaction() as tx:
+    async with lists.node.screening.acting() as tx:
         assert await lists.node.screening.still_current(tx, verdict)
         entered.set()
         await asyncio.sleep(0.3)
         order.append("committing")
     await task
     assert order == ["committing", "barred"]
-    async with lists.node.db.transaction() as tx:
+    async with lists.node.screening.acting() as tx:
         assert not await lists.node.screening.still_current(tx, verdict)
 
 
@@ -266,7 +266,7 @@ async def test_no_screening_is_kept_that_its_own_lists_contradict(lists: Listing
     async def check_in() -> None:
         while not done.is_set():
             verdict = await lists.screen(STRANGER)
-            async with lists.node.db.transaction() as tx:
+            async with lists.node.screening.acting() as tx:
                 if await screening.still_current(tx, verdict) and not isinstance(verdict, Unavailable):
                     kept.append((await tx.conn.fetchval("select count(*) from barred_entries"), verdict))
 

@@ -38,6 +38,10 @@ insert into print_jobs (id, site_id, badge_id, visit_id, printer_id, state, not_
 values (:id, :site_id, :badge_id, :visit_id, :printer_id, 'queued', :not_before, :expires_at, :created_at, :created_at)
 on conflict (id) do nothing returning id;
 
+-- name: queue_job!
+insert into print_jobs (id, site_id, badge_id, visit_id, printer_id, state, not_before, expires_at, created_at, updated_at)
+values (:id, :site_id, :badge_id, :visit_id, :printer_id, 'queued', :not_before, :expires_at, :created_at, :created_at);
+
 -- name: job^
 select * from print_jobs where id = :id;
 

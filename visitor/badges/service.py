@@ -346,7 +346,7 @@ class Badges:
                 site_id=site_id, id=new_id(), visit_id=visit_id, day=day, number=self._numbers[key], status="issued",
                 kid=self._keys.signing_kid, issued_at=now, expires_at=expires_at, replaces=replaces,
             )
-            if await store.add_badge(tx.conn, row):
+            if await store.add_badge(tx.with_later, row):
                 return row
             self._numbers[key] = max(self._numbers[key], await store.last_number(tx.conn, site_id, day))
 
@@ -356,7 +356,7 @@ class Badges:
         job = Job(
             id=str(new_id()), printer=str(printer_id), ref=str(row.id), queued_at=datetime.now(UTC), expires_at=row.expires_at
         )
-        await store.add_job(tx.conn, job, site_id=row.site_id, visit_id=row.visit_id)
+        await store.queue(tx.later, job, site_id=row.site_id, visit_id=row.visit_id)
         return UUID(job.id)
 
     async def _void(self, tx: db.Tx, row: BadgeRow, reason: str, job_reason: str) -> None:

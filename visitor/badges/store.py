@@ -101,6 +101,14 @@ async def add_job(conn: db.Connection, job: Job, *, site_id: UUID, visit_id: UUI
     return added is not None
 
 
+async def queue(conn: db.Connection, job: Job, *, site_id: UUID, visit_id: UUID) -> None:
+    """Queue a job of a new id."""
+    await _q.queue_job(
+        conn, id=UUID(job.id), site_id=site_id, badge_id=UUID(job.ref), visit_id=visit_id, printer_id=UUID(job.printer),
+        not_before=job.not_before, expires_at=job.expires_at, created_at=job.queued_at,
+    )
+
+
 async def job(conn: db.Connection, job_id: UUID) -> JobRow | None:
     return db.one(await _q.job(conn, id=job_id), JobRow)
 

@@ -54,7 +54,7 @@ class Credentials:
             zones=tuple(zones), escorted=escorted, state=state or ("pending" if escorted else "active"), kid=self._keys.signing_kid,
             valid_from=now, valid_until=valid_until,
         )
-        await store.add(tx.conn, row, issued_by=issued_by, reason="")
+        await store.add(tx.later, row, issued_by=issued_by, reason="")
         await audit.record(
             tx, site_id, issued_by if ":" in issued_by else "system", "credential.issued", row.id,
             kind="visit", visit=visit_id, badge=badge_id, state=row.state, zones=row.zones,

@@ -38,7 +38,7 @@ class Escorts:
             except MayNotEscort:
                 staff_id = None
         row = EscortRow(site_id, new_id(), visit_id, staff_id, "asked", datetime.now(UTC), None, None)
-        await store.add(tx.conn, row)
+        await store.add(tx.later, row)
         await self._told(tx, row, actor, "escort.asked")
         return row
 

@@ -34,10 +34,16 @@ class People:
         number = canonical_id(facts.document_number)
         return msgspec.structs.replace(facts, document_hash=self._hash_id(number)) if number else facts
 
-    async def find_or_make(self, tx: db.Tx, site_id: UUID, facts: PersonFacts, photo: bytes | None) -> Person:
-        """The person of these facts at a site, with the facts as they are now. `photo` has passed `photos.clean`."""
-        facts = self.hashed(facts)
-        identity = self.identity(facts)
+    async def find_or_make(
+        self, tx: db.Tx, site_id: UUID, facts: PersonFacts, photo: bytes | None, identity: Identity | None = None
+    ) -> Person:
+        """The person of these facts at a site, with the facts as they are now. `photo` has passed `photos.clean`.
+
+        `identity` where the caller has it already; the facts have then passed `hashed`.
+        """
+        if identity is None:
+            facts = self.hashed(facts)
+            identity = self.identity(facts)
         sealed = msgspec.msgpack.encode(
             msgspec.structs.replace(facts, document_number="", document_issuer="", family_name="", given_name="")
         )

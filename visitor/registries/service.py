@@ -116,9 +116,13 @@ class Registries:
         matcher = self.matcher
         return tuple(Found(public_name(m.list), m, matcher.explain(m)) for m in matcher.screen(subject))
 
+    def holding(self) -> contextlib.AbstractAsyncContextManager[db.Tx]:
+        """A transaction in which no list changes: a change waits for its end, and it waits for a change under way."""
+        return self._db.transaction(store.HOLD_CHANGES)
+
     async def in_force(self, tx: db.Tx, revisions: dict[str, int]) -> bool:
-        """Whether these are the revisions in force; if so they stay it until the transaction ends."""
-        await store.hold_changes(tx.conn)
+        """Whether these are the revisions in force, in a transaction of `holding`: if so they stay it until it ends."""
+        assert tx.first == store.HOLD_CHANGES, "the lists must be held before they are compared"
         if await store.in_force(tx.conn) == revisions:
             return True
         self._following.behind = True

@@ -15,6 +15,7 @@ from visitor.registries.models import Counts, ListRow, SharedRow, Table
 from watchlists import Entry
 
 _q = db.queries(__file__)
+HOLD_CHANGES: str = _q.hold_changes.sql
 _STAGED = ("id", "entry_id", "digest", "entry")
 
 
@@ -29,10 +30,6 @@ async def in_force(conn: db.Connection) -> dict[str, int]:
         if row["revision"]:
             found[row["name"]] = found.get(row["name"], 0) + row["revision"]
     return found
-
-
-async def hold_changes(conn: db.Connection) -> None:
-    await _q.hold_changes(conn)
 
 
 async def change(conn: db.Connection) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -89,8 +90,12 @@ class Screening:
             msgspec.structs.replace(m, cleared_before=by_match.get((m.list, m.entry_id, m.digest))) for m in matches
         )
 
+    def acting(self) -> AbstractAsyncContextManager[db.Tx]:
+        """A transaction to act on a verdict in: `still_current`, then what follows from it."""
+        return self._registries.holding()
+
     async def still_current(self, tx: db.Tx, verdict: Verdict) -> bool:
-        """Whether the lists screened are those in force, inside the transaction that acts on the verdict.
+        """Whether the lists screened are those in force, inside the transaction (`acting`) that acts on the verdict.
 
         No list changes between this answer and the commit: a change waits for it. An unavailable verdict holds the visitor
         whatever the lists say, so it is never out of date.
@@ -106,7 +111,7 @@ class Screening:
         row = ScreeningRow(site_id, new_id(), visit_id, outcome_of(verdict), reason, verdict.revisions, matches, now, None, "", None)
         identity = verdict.identity
         await store.add(
-            tx.conn, self._keys, site_id=site_id, id=row.id, visit_id=visit_id, outcome=row.outcome, reason=reason,
+            tx.later, self._keys, site_id=site_id, id=row.id, visit_id=visit_id, outcome=row.outcome, reason=reason,
             revisions=row.revisions, matches=matches, now=now, identity_key=identity.key if identity and not identity.weak else None,
         )
         if supersedes is not None:

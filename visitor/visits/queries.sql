@@ -1,9 +1,18 @@
--- name: take_key^
--- Waits for another transaction that holds the same key, then finds nothing inserted.
-insert into idempotency_keys (principal, key_hash, body_hash, visit_id, site_id, created_at)
-values (:principal, :key_hash, :body_hash, :visit_id, :site_id, :now)
-on conflict (principal, key_hash) do nothing
-returning visit_id;
+-- name: enter^
+-- Whether this check-in may go on: its key is its own (who holds the same one in another transaction is waited for), and the
+-- person has no open visit. `was_here`: an earlier visit went well; somebody who was only ever refused is not known.
+-- The person's row was written before by this transaction, so of two check-ins of one person the second sees the first.
+with taken as (
+  insert into idempotency_keys (principal, key_hash, body_hash, visit_id, site_id, created_at)
+  select :principal::text, :key_hash::bytea, :body_hash::bytea, :visit_id::uuid, :site_id::uuid, :now::timestamptz
+  where :key_hash::bytea is not null
+  on conflict (principal, key_hash) do nothing
+  returning visit_id
+)
+select :key_hash::bytea is null or exists (select from taken) as fresh,
+  (select id from visits where site_id = :site_id and person_id = :person_id
+     and status in ('held', 'approved', 'awaiting_escort', 'on_site')) as open_visit,
+  exists (select from visits where site_id = :site_id and person_id = :person_id and status in ('checked_out', 'presumed_left')) as was_here;
 
 -- name: key^
 select body_hash, visit_id, site_id from idempotency_keys where principal = :principal and key_hash = :key_hash;
@@ -26,14 +35,6 @@ from visits where id = :id;
 select site_id, id, person_id, station_id, host_id, purpose, policy_id, status, held_reason, document, zones, escort_required,
   checked_in_at, valid_until, decided_at, decided_by, decision_reason, ended_at, ended_by
 from visits where id = :id for update;
-
--- name: open_visit_of^
-select id from visits where site_id = :site_id and person_id = :person_id
-  and status in ('held', 'approved', 'awaiting_escort', 'on_site');
-
--- name: was_here$
--- A visit that went well: somebody who was only ever refused is not known.
-select id from visits where site_id = :site_id and person_id = :person_id and status in ('checked_out', 'presumed_left') limit 1;
 
 -- name: listed
 select site_id, id, person_id, station_id, host_id, purpose, policy_id, status, held_reason, document, zones, escort_required,

@@ -49,6 +49,10 @@ class Fresh(msgspec.Struct, frozen=True):
     badge: BadgeRow | None
 
 
+class _KeyTaken(Exception):
+    """An earlier request came with this Idempotency-Key: what this one wrote is rolled back, and that one's visit is the answer."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """A check-in's visit, and whether this request made it or an earlier one under the same key."""
 
@@ -100,10 +104,12 @@ class Visits:
         for _ in range(5):
             verdict = await self._screening.screen(subject_of(facts), identity)
             try:
-                async with self._db.transaction() as tx:
+                async with self._screening.acting() as tx:
                     outcome = await self._write(
                         tx, principal, station, asked, key, body, purposes, purpose, document, facts, identity, photo, verdict
                     )
+            except _KeyTaken:
+                outcome = await self._replay(principal, key or "", body)
             except asyncpg.UniqueViolationError as e:
                 if e.constraint_name == "visits_one_open":
                     raise models.AlreadyOnSite("This person is checked in already. Ask the front office.") from None
@@ -122,22 +128,17 @@ class Visits:
         now, site_id, visit_id = datetime.now(UTC), station.site_id, new_id()
         if not await self._screening.still_current(tx, verdict):
             return None
-        if key is not None:
-            taken = await store.queries.take_key(
-                tx.conn, principal=principal.actor, key_hash=self._key_hash(key), body_hash=body, visit_id=visit_id,
-                site_id=site_id, now=now,
-            )
-            if taken is None:
-                return await self._replayed(tx.conn, principal, key, body)
-        person = await self._people.find_or_make(tx, site_id, facts, photo)
-        existing = await store.queries.open_visit_of(tx.conn, site_id=site_id, person_id=person.id)
-        if existing is not None:
-            raise models.AlreadyOnSite("This person is checked in already. Ask the front office.", visit_id=str(existing["id"]))
-        zone = self._sites.site(site_id).zone_info
-        known = (
-            purpose.escort == "unless-known" and not identity.weak
-            and await store.queries.was_here(tx.conn, site_id=site_id, person_id=person.id) is not None
+        person = await self._people.find_or_make(tx, site_id, facts, photo, identity)
+        found = await store.queries.enter(
+            tx.conn, principal=principal.actor, key_hash=None if key is None else self._key_hash(key), body_hash=body,
+            visit_id=visit_id, site_id=site_id, person_id=person.id, now=now,
         )
+        if not found["fresh"]:
+            raise _KeyTaken
+        if found["open_visit"] is not None:
+            raise models.AlreadyOnSite("This person is checked in already. Ask the front office.", visit_id=str(found["open_visit"]))
+        zone = self._sites.site(site_id).zone_info
+        known = purpose.escort == "unless-known" and not identity.weak and found["was_here"]
         state = self._sites.state(site_id).state
         # A name typed without a document's number is what somebody says of themselves, not an ID.
         shown = document if asked.document is None or asked.document.number else None
@@ -154,7 +155,7 @@ class Visits:
             visit = msgspec.structs.replace(visit, status="refused", decided_at=now, decided_by="policy", decision_reason=decision.reason)
         elif held is None:
             visit = _admitted(visit, "system", "cleared by policy")
-        await store.add(tx.conn, visit)
+        await store.add(tx.later, visit)
         screening = await self._screening.record(tx, site_id, visit_id, verdict)
         await audit.record(
             tx, site_id, principal.actor, "visit.checked_in", visit_id,
@@ -374,7 +375,7 @@ class Visits:
         verdict = await self._screening.screen(subject_of(facts), person.identity)
         if isinstance(verdict, Unavailable):
             return
-        async with self._db.transaction() as tx:
+        async with self._screening.acting() as tx:
             visit_now = await store.visit(tx.conn, visit.id, lock=True)
             if visit_now is None or visit_now.status != "held" or not await self._screening.still_current(tx, verdict):
                 return
