@@ -277,7 +277,12 @@ def links(args: argparse.Namespace) -> dict[str, Any]:
         raw = index.screen_raw(Subject(parse_full(pair["right"]["name"])), 6 * UNIT)
         found.append((bool(raw), pair))
     good = [ok for ok, pair in found if pair["match"]]
-    bad = [ok for ok, pair in found if not pair["match"]]
+    bad = []  # every left side against everybody else's right side
+    for pair in pairs:
+        index = Index.build([Entry("x", (parse_full(pair["left"]["name"]),))])
+        theirs = {other["right"]["name"] for other in pairs if other["left"]["name"] == pair["left"]["name"] or other["right"] == pair["right"]}
+        others = [other["right"]["name"] for other in pairs if other["right"]["name"] not in theirs]
+        bad += [bool(index.screen_raw(Subject(parse_full(name)), 6 * UNIT)) for name in others]
     out["cross_script"] = {"true": len(good), "found": sum(good), "false": len(bad), "found_wrongly": sum(bad), "bits": 6}
     print("cross-script pairs by name alone, 6 bits:", out["cross_script"], [p["left"]["name"] for ok, p in found if p["match"] and not ok])
     return out

@@ -11,7 +11,8 @@ import importlib.resources
 
 from nicknames import NickNamer
 
-from .normalize import fold
+from . import hangul
+from .normalize import PARTICLES, fold
 from .records import Name
 from .score import BACKGROUND_ROWS
 
@@ -62,17 +63,38 @@ def background() -> tuple[dict[str, int], dict[str, int]]:
     return family, given
 
 
-_CJK = ("\u3400", "\u9fff")
+_HAN = ("\u3400", "\u9fff")
+_COMPOUND = frozenset("欧阳 歐陽 司马 司馬 诸葛 諸葛 上官 东方 東方 夏侯 皇甫 尉迟 尉遲 公孙 公孫 慕容 令狐".split()) | hangul.COMPOUND
+_BEGIN_FAMILY = PARTICLES - {"DO", "ST", "LE", "TEN"}
 
 
 def parse_full(text: str) -> Name:
-    """A full name of one field in parts: `FAMILY, Given`, else the last word is the family name; names in Chinese
-    characters begin with it. A guess: sources that give the parts should be read by their parts."""
+    """A full name of one field in parts: `FAMILY, Given`, else the last word, with the particles before it, is the family name.
+
+    Names in Chinese characters or Hangul without a blank begin with it, and so do three words of which the first is a Korean
+    surname and the others are Korean syllables. A guess: sources that give the parts should be read by their parts.
+    """
     text = text.strip()
     if "," in text:
         family, _, given = text.partition(",")
         return Name(family.strip(), given.strip())
-    if text and _CJK[0] <= text[0] <= _CJK[1] and " " not in text:
-        return Name(text[:1], text[1:])
     words = text.split()
-    return Name(words[-1], " ".join(words[:-1])) if words else Name("")
+    if not words:
+        return Name("")
+    if len(words) == 1 and 2 <= len(text) <= 5 and all(_HAN[0] <= c <= _HAN[1] or hangul.is_hangul(c) for c in text):
+        cut = 2 if text[:2] in _COMPOUND and len(text) > 2 else 1
+        return Name(text[:cut], text[cut:])
+    folded = [fold(word) for word in words]
+    if len(words) == 3 and folded[0] in hangul.SURNAMES and all(word in _korean() for word in folded[1:]):
+        return Name(words[0], " ".join(words[1:]))
+    begins = len(words) - 1
+    while begins > 0 and folded[begins - 1] in _BEGIN_FAMILY:
+        begins -= 1
+    return Name(" ".join(words[begins:]), " ".join(words[:begins]))
+
+
+@functools.cache
+def _korean() -> frozenset[str]:
+    """Every spelling of a Korean syllable that is known."""
+    groups = transliterations()
+    return frozenset(other for word in hangul.SYLLABLES for other in (word, *groups.get(word, ())))

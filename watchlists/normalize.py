@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import NamedTuple
 
 from anyascii import anyascii
+
+from .hangul import is_hangul, spelled
 
 MAX_TEXT = 512  # characters of a field that are looked at; real names end long before, and hostile ones must cost nothing
 MAX_TOKEN = 32  # letters of a token that are kept
@@ -48,25 +51,34 @@ class NameTokens(NamedTuple):
     suffix: int
 
 
+# Hangul syllables, and everything of ASCII, in runs; words of other scripts whole; Chinese characters and the rest one by one.
+_RUNS = re.compile(r"[가-힣]+|[\x00-\x7f]+|[\u0590-\u06ff]+|.", re.DOTALL)
+# What stands before an Arabic name, as it is written in Latin: without its short vowels ABD AL-RAHMAN would not be known again.
+_ARABIC = {"عبد": "ABD", "ابو": "ABU", "أبو": "ABU", "بن": "BIN", "ابن": "IBN", "بنت": "BINT"}
+
+
+def _latin(run: str) -> str:
+    if run.isascii():
+        return run
+    if is_hangul(run[0]):
+        return f" {spelled(run)} "
+    if run in _ARABIC:
+        return _ARABIC[run]
+    if "\u3400" <= run[0] <= "\u9fff":  # a syllable each: XI JIN PING, whose run together is kept beside it
+        return f" {anyascii(run)} "
+    return "".join("" if char in _JOINING else anyascii(char) if unicodedata.category(char)[0] in "LMN" else " " for char in run)
+
+
 def fold(text: str) -> str:
     """Fold `text` to upper-case A-Z words separated by single spaces.
 
-    Letters of other scripts are transliterated one by one (AnyASCII); digits become the letter they are misread for;
-    symbols, emoji and control characters separate. Only the first 512 characters count.
+    Letters of other scripts are transliterated one by one (AnyASCII), Hangul as Koreans spell it, Chinese characters as a word each;
+    digits become the letter they are misread for; symbols, emoji and control characters separate. Only the first 512 characters
+    count.
     """
     text = text[:MAX_TEXT]
     if not text.isascii():
-        out = []
-        for char in text:
-            if char.isascii():
-                out.append(char)
-            elif char in _JOINING:
-                continue
-            elif unicodedata.category(char)[0] in "LMN":
-                out.append(anyascii(char))
-            else:
-                out.append(" ")
-        text = "".join(out)[:MAX_TEXT]
+        text = "".join(_latin(run) for run in _RUNS.findall(text))[:MAX_TEXT]
         if not text.isascii():  # what AnyASCII does not know it leaves out, but let no later version surprise us
             text = text.encode("ascii", "ignore").decode()
     return " ".join(text.translate(_ASCII).split())
