@@ -8,10 +8,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import until
 from visitor.visits.models import FOLLOWS, OPEN, message
 
 MATCH = {"family_name": "Reyes", "given_name": "Daniel", "middle_names": ["Ortega"], "birth_date": "1986-03-14", "sex": "M", "number": "X1"}
@@ -36,6 +38,41 @@ async def test_a_clear_visitor_is_on_site_with_a_badge(school: Any) -> None:
     assert visit["message"] == "Welcome, Julia. Your badge is printing."
     again = (await school.desk.get(f"/api/v1/visits/{visit['id']}")).json()["visit"]
     assert again == visit
+
+
+async def test_a_list_of_visits_costs_the_same_queries_however_long_it_is(school: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    execute = asyncpg.Connection._execute
+
+    async def counted(self: Any, query: str, *rest: Any, **options: Any) -> Any:
+        asked.append(query)
+        return await execute(self, query, *rest, **options)
+
+    async def listed() -> tuple[list[dict[str, Any]], int]:
+        await school.desk.get("/api/v1/visits?limit=1")  # the token is known for a while after this
+        asked.clear()
+        return (await school.desk.get("/api/v1/visits")).json()["visits"], len(asked)
+
+    first = await _checked_in(school, **MATCH)
+    monkeypatch.setattr(asyncpg.Connection, "_execute", counted)
+    one, few = await listed()
+    assert [visit["id"] for visit in one] == [first["id"]] and 0 < few < 10
+    made = [first]
+    for number in range(6):
+        document = {"family_name": f"Visitor {'ABCDEF'[number]}", "number": f"N{number}"}
+        body = school.check_in_body(**document) | ({"host_id": None, "purpose": "delivery"} if number % 2 else {})
+        made.append((await school.desk.post("/api/v1/check-ins", json=body)).json()["visit"])
+    await school.desk.post(f"/api/v1/visits/{made[1]['id']}/check-out")
+    async with school.node.db.transaction() as tx:
+        await tx.conn.execute("update staff set retired_at = now() where id = $1", school.host)
+        tx.notify("staff", school.oak, school.host)
+    many, as_many = await listed()
+    assert as_many == few and [visit["id"] for visit in many] == [visit["id"] for visit in reversed(made)]
+    assert {visit["host"] for visit in many} == {"", "(no longer here)"}
+    for visit in many:
+        assert (await school.desk.get(f"/api/v1/visits/{visit['id']}")).json()["visit"] == visit
+    assert {(visit["status"], visit["badge"] is None) for visit in many} == {("held", True), ("checked_out", True), ("on_site", False)}
+    assert [visit["screening"]["matches"] != [] for visit in many] == [False] * 6 + [True]
 
 
 async def test_a_station_is_told_a_message_and_nothing_else(school: Any) -> None:
@@ -207,11 +244,13 @@ async def test_a_held_visitor_is_screened_again_when_the_list_comes_back(school:
     file = tmp_path / "again.jsonl"
     file.write_text(json.dumps(entry) + "\n")
     await school.node.registries.import_list("system", "offenders", "entries-jsonl", file, allow_shrink=True)
-    for _ in range(100):
-        now = (await school.desk.get(f"/api/v1/visits/{visit['id']}")).json()["visit"]
-        if now["reason"] == "possible-match":
-            break
-        await asyncio.sleep(0.05)
+    now: dict[str, Any] = {}
+
+    async def screened() -> bool:
+        now.update((await school.desk.get(f"/api/v1/visits/{visit['id']}")).json()["visit"])
+        return now["reason"] == "possible-match"
+
+    await until(screened)
     assert now["reason"] == "possible-match" and now["status"] == "held" and now["screening"]["outcome"] == "possible_match"
 
 

@@ -78,6 +78,9 @@ where retired_at is null and (:site_id::uuid is null or site_id = :site_id) orde
 -- name: staff_member^
 select id, site_id, account_id, name, title, place, may_host, may_escort from staff where id = :id and retired_at is null;
 
+-- name: staff_named
+select id, name from staff where id = any(:ids::uuid[]) and retired_at is null;
+
 -- name: add_staff!
 insert into staff (id, site_id, account_id, name, title, place, may_host, may_escort)
 values (:id, :site_id, :account_id, :name, :title, :place, :may_host, :may_escort);

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict, deque
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
@@ -281,6 +282,11 @@ class Accounts:
         if found is None:
             raise NotFound("There is no such member of staff.")
         return found
+
+    async def staff_names(self, ids: Iterable[UUID]) -> dict[UUID, str]:
+        """The names of these staff, in one query; who works here no longer is left out."""
+        async with self._db.connection() as conn:
+            return {row["id"]: row["name"] async for row in store.queries.staff_named(conn, ids=list(ids))}
 
     async def officers(self) -> list[Officer]:
         async with self._db.connection() as conn:

@@ -13,6 +13,10 @@ on conflict (site_id, day, number) do nothing returning number;
 select site_id, id, visit_id, day, number, status, kid, issued_at, expires_at, printed_at, voided_at, void_reason, replaces
 from badges where site_id = :site_id and visit_id = :visit_id and status <> 'void';
 
+-- name: live_of
+select site_id, id, visit_id, day, number, status, kid, issued_at, expires_at, printed_at, voided_at, void_reason, replaces
+from badges where (site_id, visit_id) in (select * from unnest(:sites::uuid[], :visits::uuid[])) and status <> 'void';
+
 -- name: live_for_update^
 select site_id, id, visit_id, day, number, status, kid, issued_at, expires_at, printed_at, voided_at, void_reason, replaces
 from badges where site_id = :site_id and visit_id = :visit_id and status <> 'void' for update;

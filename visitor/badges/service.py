@@ -133,6 +133,11 @@ class Badges:
         async with self._db.connection() as conn:
             return await store.live(conn, site_id, visit_id)
 
+    async def live_of(self, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, BadgeRow]:
+        """The badges in force of these (site, visit), by visit, in one query."""
+        async with self._db.connection() as conn:
+            return {row.visit_id: row for row in await store.live_of(conn, keys)}
+
     async def badge(self, badge_id: UUID) -> BadgeRow | None:
         """A badge by the id in its token, whatever its status."""
         async with self._db.connection() as conn:

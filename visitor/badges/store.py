@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -70,6 +71,11 @@ async def live(conn: db.Connection, site_id: UUID, visit_id: UUID, *, lock: bool
         if await _q.live(conn, site_id=site_id, visit_id=visit_id) is None:
             return None
     return db.one(await _q.live(conn, site_id=site_id, visit_id=visit_id), BadgeRow)
+
+
+async def live_of(conn: db.Connection, keys: Sequence[tuple[UUID, UUID]]) -> list[BadgeRow]:
+    """The badges in force of these (site, visit)."""
+    return await db.each(_q.live_of(conn, sites=[site for site, _ in keys], visits=[visit for _, visit in keys]), BadgeRow)
 
 
 async def badge(conn: db.Connection, badge_id: UUID) -> BadgeRow | None:

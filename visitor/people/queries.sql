@@ -12,6 +12,10 @@ returning site_id, id, identity_key, weak, family_name, given_name, first_seen, 
 select site_id, id, identity_key, weak, family_name, given_name, first_seen, last_seen, photo is not null as has_photo
 from people where site_id = :site_id and id = :id;
 
+-- name: people_of
+select site_id, id, identity_key, weak, family_name, given_name, first_seen, last_seen, photo is not null as has_photo, secrets, kid
+from people where (site_id, id) in (select * from unnest(:sites::uuid[], :ids::uuid[]));
+
 -- name: secrets^
 select secrets, kid from people where site_id = :site_id and id = :id;
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from visitor import db
 from visitor.people.models import Person
@@ -26,6 +29,16 @@ async def keep(
 
 async def person(conn: db.Connection, site_id: UUID, person_id: UUID) -> Person | None:
     return db.one(await _q.person(conn, site_id=site_id, id=person_id), Person)
+
+
+async def people_of(conn: db.Connection, keys: Sequence[tuple[UUID, UUID]]) -> list[tuple[Person, bytes | None, str]]:
+    """The people of these (site, id), each with the sealed facts and the key they are under."""
+    found = []
+    async for row in _q.people_of(conn, sites=[site for site, _ in keys], ids=[one for _, one in keys]):
+        fields = dict(row)
+        sealed, kid = fields.pop("secrets"), fields.pop("kid")
+        found.append((msgspec.convert(fields, Person), sealed, kid or ""))
+    return found
 
 
 async def secrets(conn: db.Connection, site_id: UUID, person_id: UUID) -> tuple[bytes, str] | None:

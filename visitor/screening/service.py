@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from uuid import UUID
@@ -128,6 +129,11 @@ class Screening:
         if found is None:
             raise NoSuchScreening("This visit was not screened.")
         return found
+
+    async def latest_of(self, visits: Sequence[tuple[UUID, UUID]]) -> dict[UUID, ScreeningRow]:
+        """The screenings that count for these (site, visit), by visit, in one query; a visit without one is left out."""
+        async with self._db.connection() as conn:
+            return {row.visit_id: row for row in await store.latest_of(conn, self._keys, visits)}
 
     async def decide(self, principal: Principal, screening_id: UUID, outcome: Decided, reason: str) -> ScreeningRow:
         """Staff's word on the open matches of a screening.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -44,6 +44,12 @@ async def supersede(conn: db.Connection, site_id: UUID, screening_id: UUID, by: 
 async def latest(conn: db.Connection, keys: KeyRing, site_id: UUID, visit_id: UUID) -> ScreeningRow | None:
     row = await _q.latest(conn, site_id=site_id, visit_id=visit_id)
     return None if row is None else _opened(keys, row)
+
+
+async def latest_of(conn: db.Connection, keys: KeyRing, visits: Sequence[tuple[UUID, UUID]]) -> list[ScreeningRow]:
+    """The screenings that count for these (site, visit)."""
+    rows = _q.latest_of(conn, sites=[site for site, _ in visits], visits=[visit for _, visit in visits])
+    return [_opened(keys, row) async for row in rows]
 
 
 async def screening(

@@ -73,7 +73,7 @@ async def list_visits(
             raise BadInput(f"There is no such status. Known: {', '.join(FOLLOWS)}.")
         statuses = status.split(",")  # type: ignore[assignment]
     found = await visits.listed(principal, site, statuses, before, limit)
-    return {"visits": [msgspec.to_builtins(await views.desk(v)) for v in found]}
+    return {"visits": [msgspec.to_builtins(view) for view in await views.listed(found)]}
 
 
 @get("/api/v1/visits/{visit_id:uuid}", tags=["visits"])

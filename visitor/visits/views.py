@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,8 +14,10 @@ from visitor.accounts.service import Accounts
 from visitor.badges.models import BadgeRow
 from visitor.badges.service import Badges
 from visitor.errors import NotFound
+from visitor.people.models import Person, PersonFacts
 from visitor.people.service import People
 from visitor.policies.policy import SENTENCES
+from visitor.screening.models import ScreeningRow
 from visitor.screening.service import Screening
 from visitor.security import Principal
 from visitor.sites.service import Sites
@@ -103,39 +107,51 @@ class Views:
 
     async def desk(self, visit: Visit, language: Language = "en", fresh: Fresh | None = None) -> DeskView:
         """Everything; `fresh` is what the request itself has just written."""
-        person = fresh.person if fresh else await self._people.person(visit.site_id, visit.person_id)
-        secrets = fresh.facts if fresh else await self._people.secrets(person)
-        badge = fresh.badge if fresh else await self._badges.live(visit.site_id, visit.id)
-        host = ""
+        if fresh is None:
+            return (await self.listed([visit], language))[0]
+        hosts: dict[UUID, str] = {}
         if visit.host_id is not None:
-            try:
-                host = (await self._accounts.staff_member(visit.host_id)).name
-            except NotFound:
-                host = "(no longer here)"
+            with contextlib.suppress(NotFound):
+                hosts[visit.host_id] = (await self._accounts.staff_member(visit.host_id)).name
+        return self._desk(visit, language, fresh.person, fresh.facts, fresh.badge, _host(visit, hosts), fresh.screening)
+
+    async def listed(self, visits: Sequence[Visit], language: Language = "en") -> list[DeskView]:
+        """Everything of these visits, in their order: a query for each kind of thing, however many visits there are."""
+        keys = [(visit.site_id, visit.id) for visit in visits]
+        people = await self._people.many((visit.site_id, visit.person_id) for visit in visits)
+        badges = await self._badges.live_of(keys)
+        screenings = await self._screening.latest_of(keys)
+        hosts = await self._accounts.staff_names({visit.host_id for visit in visits if visit.host_id is not None})
+        return [
+            self._desk(visit, language, *people[visit.person_id], badges.get(visit.id), _host(visit, hosts), screenings.get(visit.id))
+            for visit in visits
+        ]
+
+    def _desk(
+        self, visit: Visit, language: Language, person: Person, facts: PersonFacts, badge: BadgeRow | None, host: str,
+        screening: ScreeningRow | None,
+    ) -> DeskView:
         return DeskView(
             id=visit.id, status=visit.status, message=models.message(visit.status, person.given_name, language),
             reason=visit.held_reason,
             reason_text=SENTENCES.get(visit.held_reason, ""), site_id=visit.site_id, station_id=visit.station_id,
             visitor=VisitorView(
                 id=person.id, name=f"{person.given_name} {person.family_name}".strip(), family_name=person.family_name,
-                given_name=person.given_name, birth_date=secrets.birth_date.isoformat() if secrets.birth_date else None,
+                given_name=person.given_name, birth_date=facts.birth_date.isoformat() if facts.birth_date else None,
                 first_visit=person.first_seen >= visit.checked_in_at,
                 photo=f"/api/v1/visits/{visit.id}/photo" if person.has_photo else None,
             ),
             purpose=visit.purpose, host_id=visit.host_id, host=host, document=visit.document, escort_required=visit.escort_required,
             zones=self._sites.zone_names(visit.zones), checked_in_at=visit.checked_in_at, valid_until=visit.valid_until,
-            decided_at=visit.decided_at,
-            decision_reason=visit.decision_reason, badge=self._badge(badge),
-            screening=await self._screened(visit, fresh),
+            decided_at=visit.decided_at, decision_reason=visit.decision_reason,
+            badge=None if badge is None else BadgeView(badge.id, self._badges.token(badge), badge.number, badge.status),
+            screening=None if screening is None else _screened(screening),
         )
 
-    def _badge(self, badge: BadgeRow | None) -> BadgeView | None:
-        return None if badge is None else BadgeView(badge.id, self._badges.token(badge), badge.number, badge.status)
 
-    async def _screened(self, visit: Visit, fresh: Fresh | None) -> ScreeningView | None:
-        try:
-            row = fresh.screening if fresh else await self._screening.latest(visit.site_id, visit.id)
-        except NotFound:
-            return None
-        matches = [msgspec.to_builtins(m) for m in row.matches]
-        return ScreeningView(row.id, row.outcome, row.reason, not row.undecided, matches)
+def _host(visit: Visit, names: Mapping[UUID, str]) -> str:
+    return "" if visit.host_id is None else names.get(visit.host_id, "(no longer here)")
+
+
+def _screened(row: ScreeningRow) -> ScreeningView:
+    return ScreeningView(row.id, row.outcome, row.reason, not row.undecided, [msgspec.to_builtins(m) for m in row.matches])
