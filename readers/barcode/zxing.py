@@ -11,8 +11,10 @@ from __future__ import annotations
 import io
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from readers.aamva import looks_like_aamva
 from readers.errors import ImageError, ReaderUnavailableError
 
 from .symbol import Symbol
@@ -31,6 +33,10 @@ _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "GIF")
 _KINDS = ("PDF417", "QRCode", "Aztec", "DataMatrix", "Code128", "Code39")
 # Found symbols are put straight by their edges, so the sweep may go in steps as wide as the finder bears.
 _ANGLES = (12, -12, 24, -24, 36, -36, 48, -48, 6, -6, 18, -18, 30, -30, 42, -42)
+# The part of a symbol's error correction that must be left over (ISO/IEC 15415, "unused error correction"). Where a reader fills
+# every gap it is allowed to fill, nothing is left to notice a wrong guess: of 250 blurred and tilted frames 5 gave garbage with
+# perfect checksums, all at 0, where only 2 of 245 right readings were.
+_UNUSED_CORRECTION = 0.1
 # The edges of a damaged find are a degree off at times.
 _AROUND = (0.0, 1.2, -1.2, 2.4, -2.4)
 
@@ -38,24 +44,31 @@ _AROUND = (0.0, 1.2, -1.2, 2.4, -2.4)
 def decode_image(image: bytes, *, budget_ms: float = 400.0) -> list[Symbol]:
     """The symbols in an encoded picture (JPEG, PNG, PPM …), likeliest identity documents first; [] when there is none.
 
-    The first pass looks for every kind we use. A PDF417 symbol that is found but not read is turned straight and read
-    again; when nothing is found, the picture is swept through rotations until ``budget_ms`` of wall time is used up (a
-    pass that has begun is finished, so the bound is soft by one pass, about 30 ms for 1280x720).
+    The first pass looks for a license that is nearly upright, and where it reads one, nothing else is looked for: it takes a
+    quarter of the time of the second, which looks for every kind we use, any way up. A PDF417 symbol that is found but not
+    read is turned straight and read again. When nothing at all is found, the picture is swept through rotations until
+    ``budget_ms`` of wall time is used up (what has begun is finished, so the bound is soft by about 40 ms for 1280x720).
 
     Raises ImageError: ``too_large``, ``not_an_image``. Raises ReaderUnavailableError without zxing-cpp or Pillow.
     """
     deadline = time.monotonic() + budget_ms / 1000
     picture = _open(image)
     zxing = _zxing()
-    kinds = [getattr(zxing.BarcodeFormat, name) for name in _KINDS]
-    read, tilted = _read(zxing, picture, kinds, 0.0)
-    if read or (read := _straightened(zxing, picture, tilted, 0.0, deadline)):
-        return read
+    licenses, tilted = _read(zxing, picture, ("PDF417",), rotate=False)
+    licenses = licenses or _straightened(zxing, picture, tilted, 0.0, deadline)
+    if any(looks_like_aamva(symbol.data) for symbol in licenses):
+        return licenses
+    read, more = _read(zxing, picture, _KINDS)
+    if not licenses and all(symbol.format != "PDF417" for symbol in read):
+        # The inventory number beside a license's PDF417 bears tilt better: having read it is no reason to stop.
+        licenses = _straightened(zxing, picture, [find for find in more if find not in tilted], 0.0, deadline)
+    if found := [symbol for symbol in licenses if all(symbol.data != other.data for other in read)] + read:
+        return found
     for angle in _ANGLES:
         if time.monotonic() >= deadline:
             break
         turned = _turn(picture, angle)
-        read, tilted = _read(zxing, turned, [zxing.BarcodeFormat.PDF417], angle)
+        read, tilted = _read(zxing, turned, ("PDF417",), angle)
         if read or (read := _straightened(zxing, turned, tilted, angle, deadline)):
             return read
     return []
@@ -79,7 +92,7 @@ def _straightened(zxing: Any, picture: Image, tilted: list[_Find], turned: float
             if time.monotonic() >= deadline:
                 return []
             angle = find.slant + more
-            read, _ = _read(zxing, _turn(piece, angle), [zxing.BarcodeFormat.PDF417], turned + angle)
+            read, _ = _read(zxing, _turn(piece, angle), ("PDF417",), turned + angle, rotate=False)
             if read:
                 return read
     return []
@@ -137,15 +150,19 @@ class _Find(NamedTuple):
     slant: float
 
 
-def _read(zxing: Any, picture: Image, formats: list[Any], turned: float) -> tuple[list[Symbol], list[_Find]]:
+def _read(
+    zxing: Any, picture: Image, kinds: Sequence[str], turned: float = 0.0, *, rotate: bool = True
+) -> tuple[list[Symbol], list[_Find]]:
+    """Symbols of ``kinds``, and PDF417 finds without a reading to stand behind; ``rotate`` looks for them lying on their side as well."""
     found, tilted = [], []
+    formats = [getattr(zxing.BarcodeFormat, kind) for kind in kinds]
     for barcode in zxing.read_barcodes(
-        picture, formats=formats, text_mode=zxing.TextMode.Plain, try_invert=False, return_errors=True
+        picture, formats=formats, text_mode=zxing.TextMode.Plain, try_rotate=rotate, try_invert=False, return_errors=True
     ):
         spot = barcode.position
         corners = tuple((point.x, point.y) for point in (spot.top_left, spot.top_right, spot.bottom_right, spot.bottom_left))
-        name = str(barcode.format).rsplit(".", 1)[-1]
-        if barcode.valid:
+        name = barcode.symbology.name
+        if barcode.valid and (name != "PDF417" or barcode.extra.get("UEC", 1.0) >= _UNUSED_CORRECTION):
             found.append(Symbol(name, bytes(barcode.bytes), corners if not turned else (), turned))
         elif name == "PDF417":
             tilted.append(_find(corners, picture))
