@@ -19,6 +19,9 @@ from visitor.accounts.models import Staff
 from visitor.app import Node
 from visitor.badges.models import BadgeContent, BadgeRow
 from visitor.badges.worker import PrintWorker
+from visitor.doors.access import Access
+from visitor.doors.models import EmergencyCredential, StandingCredential, VisitCredential
+from visitor.events import EventBus
 from visitor.hardware import transport_for
 from visitor.ids import new_id
 from visitor.sites.models import PrinterRow, Site, Station, Zone
@@ -32,6 +35,14 @@ class Visit(msgspec.Struct, frozen=True):
     site_id: UUID
     badge: BadgeRow | None
     token: str
+
+
+class Opens(msgspec.Struct, frozen=True):
+    """What opens doors: visits' credentials by badge, officers' for an incident, cards by the hash of their number."""
+
+    badges: dict[UUID, VisitCredential]
+    emergency: list[EmergencyCredential]
+    cards: dict[bytes, StandingCredential]
 
 
 class FrontOffice:
@@ -127,6 +138,18 @@ class FrontOffice:
         async with self.node.db.connection() as conn:
             rows = await conn.fetch("select action from audit where $1::uuid is null or subject_id = $1 order by at, id", subject)
         return [row["action"] for row in rows]
+
+    async def opens(self) -> Opens:
+        """What would open a door now, read anew as a door's process reads it at its start."""
+        access = Access(self.node.db, EventBus(self.node.db), lambda: [s.id for s in self.node.sites.schools()])
+        self.node.db.announce = self.node.bus._announce  # the bus above took it
+        await access.load()
+        table = access.table
+        return Opens(
+            {c.badge_id: c for c in table.visits.values() if c.badge_id is not None and c.state != "ended"},
+            [c for c in table.emergency.values() if c.state != "ended"],
+            {identifier: c for identifier, c in table.standing.items() if not c.revoked},
+        )
 
     async def words(self) -> list[str]:
         return [info.words for info in await self.node.badges.printer_states(self.site.id)]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tests.front_office import FrontOffice
 from visitor import db
 from visitor.accounts.models import Agency, Officer
-from visitor.credentials.models import CardKnown, CardUnreadable, NoCredential, Standing, UnknownCard, card_text
+from visitor.credentials.models import CardKnown, CardUnreadable, Credential, NoCredential, Standing, UnknownCard, card_text
 from visitor.credentials.service import EVERYWHERE
 from visitor.errors import BadInput
 from visitor.ids import new_id
@@ -56,10 +57,9 @@ async def incident_at(office: FrontOffice) -> UUID:
 
 async def test_a_credential_is_active_at_once_and_in_the_doors_rows(office: FrontOffice) -> None:
     visit = await office.visit()
-    rows = await office.node.credentials.access_rows()
     assert visit.badge is not None
-    found = rows.by_badge()[visit.badge.id]
-    assert (found.state, found.visit_id, found.zones, found.escorted) == ("active", visit.id, (office.office.id,), False)
+    found = (await office.opens()).badges[visit.badge.id]
+    assert (found.state, found.visit_id, found.zones, found.escorted) == ("active", visit.id, {office.office.id}, False)
 
 
 async def test_a_credential_waits_for_its_escort_lives_and_ends(office: FrontOffice) -> None:
@@ -76,22 +76,12 @@ async def test_a_credential_waits_for_its_escort_lives_and_ends(office: FrontOff
             await node.credentials.end(tx, office.site.id, visit.id, "checked_out", actor="account:x")
     ended = await node.credentials.of_visit(office.site.id, visit.id)
     assert ended is not None and ended.state == "ended"
-    assert (await node.credentials.access_rows()).credentials == ()
+    assert (await office.opens()).badges == {}
     assert told == [(office.site.id, pending.id)] * 2
     assert await office.audited(pending.id) == ["credential.issued", "credential.activated", "credential.ended"]
     with pytest.raises(NoCredential):
         async with node.db.transaction() as tx:
             await node.credentials.activate(tx, office.site.id, visit.id)
-
-
-async def test_the_row_a_notice_names_is_given_until_it_opens_nothing(office: FrontOffice) -> None:
-    visit = await office.visit()
-    credential = await office.node.credentials.of_visit(office.site.id, visit.id)
-    assert credential is not None
-    assert await office.node.credentials.access_row(office.site.id, credential.id) == credential
-    async with office.node.db.transaction() as tx:
-        await office.node.credentials.end(tx, office.site.id, visit.id, "removed")
-    assert await office.node.credentials.access_row(office.site.id, credential.id) is None
 
 
 async def test_a_change_that_is_rolled_back_is_told_to_nobody(office: FrontOffice) -> None:
@@ -126,9 +116,12 @@ async def test_an_emergency_credential_holds_at_most_four_hours_and_ends_with_it
     assert (claims.kind, claims.id, claims.site_id) == ("emergency", given.id, office.site.id)
     assert claims.expires_at - claims.issued_at == timedelta(hours=4) and given.until - datetime.now(UTC) <= timedelta(hours=4)
     assert given.token not in repr(given)
-    [row] = (await node.credentials.access_rows()).credentials
-    assert (row.kind, row.officer_id, row.incident_id) == ("emergency", officer.id, incident)
-    assert node.credentials.emergency_token(row) == given.token
+    [found] = (await office.opens()).emergency
+    assert (found.id, found.incident_id, found.valid_until) == (given.id, incident, given.until)
+    async with node.db.connection() as conn:
+        row = await conn.fetchrow("select * from credentials where id = $1", given.id)
+    kept = msgspec.convert({field: row[field] for field in Credential.__struct_fields__}, Credential)
+    assert kept.officer_id == officer.id and node.credentials.emergency_token(kept) == given.token
     with pytest.raises(BadInput):
         async with node.db.transaction() as tx:
             await node.credentials.issue_emergency(tx, **issue, life=timedelta(hours=5))
@@ -140,7 +133,7 @@ async def test_an_emergency_credential_holds_at_most_four_hours_and_ends_with_it
             await node.credentials.end_one(tx, office.site.id, second.id, "again", actor="account:x")
     async with node.db.transaction() as tx:
         assert await node.credentials.end_for_incident(tx, office.site.id, incident, actor="account:x") == 1
-    assert (await node.credentials.access_rows()).credentials == ()
+    assert (await office.opens()).emergency == []
 
 
 # ── cards carried always ─────────────────────────────────────────────────────────────────────────────────────
@@ -152,12 +145,11 @@ async def test_a_card_is_found_by_its_hash_and_its_number_is_kept_nowhere(office
         card = await node.credentials.add_standing(
             tx, site_id=office.site.id, card_format="H10301", bits=bits, staff_id=office.brandt.id, actor="account:x"
         )
-    rows = await node.credentials.access_rows()
-    found = rows.by_card()[node.credentials.identifier(" h10301", bits)]
+    cards = (await office.opens()).cards
+    found = cards[node.credentials.identifier(" h10301", bits)]
     assert (found.id, found.site_id, found.staff_id) == (card.id, office.site.id, office.brandt.id)
-    assert node.credentials.identifier("H10302", bits) not in rows.by_card()
+    assert node.credentials.identifier("H10302", bits) not in cards
     assert told == [(office.site.id, card.id)] and bits not in repr(card)
-    assert await node.credentials.access_row(office.site.id, card.id) == found
     async with node.db.connection() as conn:
         kept = await conn.fetchval("select identifier from standing_credentials")
     assert bits.encode() not in kept and len(kept) == 32
@@ -174,7 +166,7 @@ async def test_a_card_in_use_is_not_given_twice_and_a_revoked_one_may_be(office:
             await node.credentials.add_standing(tx, staff_id=office.brandt.id, **give)
     async with node.db.transaction() as tx:
         await node.credentials.revoke_standing(tx, card.id, site_id=office.site.id, actor="account:x")
-    assert await node.credentials.access_row(EVERYWHERE, card.id) is None
+    assert (await office.opens()).cards == {}
     with pytest.raises(UnknownCard):
         async with node.db.transaction() as tx:
             await node.credentials.revoke_standing(tx, card.id, site_id=office.site.id, actor="account:x")
@@ -190,7 +182,7 @@ async def test_a_retired_holders_card_opens_nothing(office: FrontOffice, postgre
             tx, site_id=office.site.id, card_format="H10301", bits="1" * 26, staff_id=office.brandt.id, actor="account:x"
         )
         await tx.conn.execute("update staff set retired_at = now() where id = $1", office.brandt.id)
-    assert (await node.credentials.access_rows()).standing == ()
+    assert (await office.opens()).cards == {}
 
 
 @pytest.mark.parametrize("who", [{}, {"officer_id": UUID(int=1), "staff_id": UUID(int=2)}])
@@ -249,9 +241,9 @@ async def test_an_administrator_gives_a_card_and_takes_it_back(office: FrontOffi
     elsewhere = await admin_of(office, office.other.id)
     assert (await client.get("/api/v1/cards", headers=elsewhere)).json()["cards"] == []
     assert (await client.post(f"/api/v1/cards/{card['id']}/revoke", headers=elsewhere)).status_code == 404
-    assert office.node.credentials.identifier("H10301", "01" * 13) in (await office.node.credentials.access_rows()).by_card()
+    assert office.node.credentials.identifier("H10301", "01" * 13) in (await office.opens()).cards
     assert (await client.post(f"/api/v1/cards/{card['id']}/revoke", headers=here)).status_code == 204
-    assert (await office.node.credentials.access_rows()).standing == ()
+    assert (await office.opens()).cards == {}
     assert (await client.post(f"/api/v1/cards/{card['id']}/revoke", headers=here)).json()["type"] == "unknown-card"
 
 
@@ -282,4 +274,4 @@ async def test_a_card_that_cannot_be_given_is_refused(office: FrontOffice, clien
     body = {"format": "H10301", "bits": "01" * 13, "staff_id": str(office.brandt.id)} | change
     answer = await client.post("/api/v1/cards", json=body, headers=await admin_of(office, None))
     assert answer.status_code == status, answer.text
-    assert (await office.node.credentials.access_rows()).standing == ()
+    assert (await office.opens()).cards == {}

@@ -7,7 +7,6 @@ Whether a credential opens a door *now* is judged by `doors` with the clock and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
@@ -90,20 +89,6 @@ class Card(msgspec.Struct, frozen=True):
     agency: str
     valid_from: datetime
     valid_until: datetime | None
-
-
-class AccessRows(msgspec.Struct, frozen=True):
-    """Everything that could open a door: pending and active credentials, and cards that are not revoked."""
-
-    credentials: tuple[Credential, ...]
-    standing: tuple[Standing, ...]
-
-    def by_badge(self) -> Mapping[UUID, Credential]:
-        """The credential that a badge's token stands for."""
-        return {c.badge_id: c for c in self.credentials if c.badge_id is not None}
-
-    def by_card(self) -> Mapping[bytes, Standing]:
-        return {s.identifier: s for s in self.standing}
 
 
 class EmergencyCredential(msgspec.Struct, frozen=True):

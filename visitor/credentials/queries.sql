@@ -4,11 +4,6 @@ insert into credentials (site_id, id, kind, visit_id, badge_id, officer_id, inci
 values (:site_id, :id, :kind, :visit_id, :badge_id, :officer_id, :incident_id, :zones, :escorted, :state, :kid, :valid_from,
   :valid_until, :issued_by, :reason);
 
--- name: access
-select site_id, id, kind, visit_id, badge_id, officer_id, incident_id, zones, escorted, state, kid, valid_from, valid_until
-from credentials
-where state <> 'ended' and (:site_id::uuid is null or site_id = :site_id) and (:id::uuid is null or id = :id);
-
 -- name: standing
 select c.id, c.officer_id, c.staff_id, s.site_id, c.format, c.identifier, c.valid_from, c.valid_until
 from standing_credentials c left join staff s on s.id = c.staff_id left join officers o on o.id = c.officer_id

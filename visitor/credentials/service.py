@@ -16,7 +16,6 @@ from visitor import audit, db
 from visitor.credentials import store
 from visitor.credentials.models import (
     EMERGENCY_LIFE,
-    AccessRows,
     CardKnown,
     Credential,
     EmergencyCredential,
@@ -160,24 +159,6 @@ class Credentials:
             raise UnknownCard("There is no such card in use.")
         await audit.record(tx, site_id, actor, "card.revoked", standing_id)
         tx.notify("credentials", (known.site_id if known else None) or EVERYWHERE, standing_id)
-
-    # ── for the doors ────────────────────────────────────────────────────────────────────────────────────
-
-    async def access_rows(self, conn: db.Connection | None = None) -> AccessRows:
-        """Everything that could open a door, of every site this node knows."""
-        if conn is not None:
-            return await store.access(conn)
-        async with self._db.connection() as own:
-            return await store.access(own)
-
-    async def access_row(self, site_id: UUID, row_id: UUID) -> Credential | Standing | None:
-        """The row that a "credentials" event named; None when it opens nothing any more: take it out of the table."""
-        async with self._db.connection() as conn:
-            if site_id != EVERYWHERE:
-                found = await store.one_open(conn, site_id, row_id)
-                if found is not None:
-                    return found
-            return await store.one_standing(conn, row_id)
 
     async def _told(self, tx: db.Tx, site_id: UUID, ids: Sequence[UUID], actor: str, action: str, **detail: object) -> None:
         for credential_id in ids:

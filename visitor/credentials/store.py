@@ -9,25 +9,13 @@ from uuid import UUID
 import msgspec
 
 from visitor import db
-from visitor.credentials.models import AccessRows, Card, Credential, Standing
+from visitor.credentials.models import Card, Credential, Standing
 
 _q = db.queries(__file__)
 
 
 async def add(conn: db.Connection, row: Credential, *, issued_by: str, reason: str) -> None:
     await _q.add(conn, **msgspec.structs.asdict(row), issued_by=issued_by, reason=reason)
-
-
-async def access(conn: db.Connection) -> AccessRows:
-    return AccessRows(
-        tuple(await db.each(_q.access(conn, site_id=None, id=None), Credential)),
-        tuple(await db.each(_q.standing(conn, id=None), Standing)),
-    )
-
-
-async def one_open(conn: db.Connection, site_id: UUID, credential_id: UUID) -> Credential | None:
-    found = await db.each(_q.access(conn, site_id=site_id, id=credential_id), Credential)
-    return found[0] if found else None
 
 
 async def one_standing(conn: db.Connection, standing_id: UUID) -> Standing | None:

@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 _DRAIN_RETRY_SECONDS = 1.0
 _KEEP_UNWRITTEN = 1000  # events of the police that no disk would take, kept in memory until one does
 _DATABASE_SECONDS = 1.0
+_ELSEWHERE_SECONDS = 3.0  # how long another process has to say that its lock opened
 READER = "reader"  # the source of a tap at a reader that is wired to this process
 
 
@@ -75,7 +76,7 @@ class Lock(Protocol):
 
 class Doors:
     """Doors whose lock is wired to this process are opened here (`locks`). Where another process of this database has the
-    lock, it is told to open; where nobody has, whoever brought the tap moves the lock."""
+    lock, it is told to open and its word is waited for; where nobody has, whoever brought the tap moves the lock."""
 
     def __init__(
         self, database: db.Database, bus: EventBus, sites: Sites, keys: KeyRing, identifier: Callable[[str, str], bytes], folder: Path
@@ -91,6 +92,8 @@ class Doors:
         self._staff_taps: dict[UUID, dict[UUID, datetime]] = {}  # door → staff → when they opened it
         self._last: dict[UUID, LastTap] = {}
         self._drainer: asyncio.Task[None] | None = None
+        self._asked: dict[UUID, set[asyncio.Future[bool]]] = {}  # door → taps that wait for another process's lock
+        self._opening: set[asyncio.Task[None]] = set()
         # Set by the bridge:
         self.locks: dict[UUID, Lock] = {}
         self.reader_states: dict[UUID, tuple[ReaderState, str]] = {}  # state and a sentence
@@ -116,6 +119,9 @@ class Doors:
                     async with asyncio.timeout(2):
                         while self.journal.waiting:
                             await self._drain_once()
+        for task in list(self._opening):
+            task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
         await self.access.stop()
         if self._journal_open:
             await self.journal.close()
@@ -208,14 +214,29 @@ class Doors:
             if lock is not None:
                 await lock.open(door.relock_seconds)
             elif door.reader and source != READER:
-                # The reader is wired to another process of this database, which hears this notice and opens.
-                async with asyncio.timeout(_DATABASE_SECONDS), self._db.transaction() as tx:
-                    tx.notify("door_open", door.site_id, door.id)
+                await self._open_elsewhere(door)
         except (LockFailed, VisitorError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             failed = Denied("relay-failed", verdict.holder, verdict.visit_id, verdict.credential_id, verdict.standing_id)
             await self._keep(self._event(door, failed, source), failed)
             return failed
         return verdict
+
+    async def _open_elsewhere(self, door: Door) -> None:
+        """Have the process that the reader is wired to open, and wait for its word. Raises LockFailed, TimeoutError.
+
+        Its word is about the door, not about one tap: of taps at the same moment any opening is everybody's.
+        """
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        asked = self._asked.setdefault(door.id, set())
+        asked.add(answer)
+        try:
+            async with asyncio.timeout(_ELSEWHERE_SECONDS):
+                async with asyncio.timeout(_DATABASE_SECONDS), self._db.transaction() as tx:
+                    tx.notify("door_open", door.site_id, door.id)
+                if not await answer:
+                    raise LockFailed
+        finally:
+            asked.discard(answer)
 
     def _decide(self, door: Door, read: Read) -> Verdict:
         now = datetime.now(UTC)
@@ -254,14 +275,29 @@ class Doors:
 
     async def _on_event(self, event: db.Event) -> None:
         if event.topic == "door_open" and (lock := self.locks.get(event.subject)) is not None:
-            door = self._sites.door(event.subject)
-            try:
-                await lock.open(door.relock_seconds)
-            except LockFailed:
-                log.warning("a lock did not open for a tap that another process decided")
-            lock.show(True, door.relock_seconds)
+            # Aside: what else is told meanwhile does not wait for a lock.
+            task = asyncio.create_task(self._open_for_another(self._sites.door(event.subject), lock), name="door-open")
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+        elif event.topic in ("door_opened", "door_stuck"):
+            for answer in self._asked.get(event.subject, ()):
+                if not answer.done():
+                    answer.set_result(event.topic == "door_opened")
         elif event.topic == "doors" and not self._all_here():
             await self._look_at(event.site_id, event.subject)
+
+    async def _open_for_another(self, door: Door, lock: Lock) -> None:
+        """Open for a tap that another process decided, and tell it whether the lock moved."""
+        opened = True
+        try:
+            await lock.open(door.relock_seconds)
+        except LockFailed:
+            opened = False
+            log.warning("a lock did not open for a tap that another process decided")
+        lock.show(opened, door.relock_seconds)
+        with contextlib.suppress(VisitorError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with asyncio.timeout(_DATABASE_SECONDS), self._db.transaction() as tx:
+                tx.notify("door_opened" if opened else "door_stuck", door.site_id, door.id)
 
     def _all_here(self) -> bool:
         """Whether the table could not gain by knowing taps that another process decided: nobody needs an escort now."""
