@@ -34,7 +34,7 @@ class _Core(Protocol):
     revision: bytes
 
     def screen(self, subject: Subject, threshold: int) -> list[RawMatch]: ...
-    def screen_many(self, subjects: list[Subject], threshold: int) -> list[list[RawMatch]]: ...
+    def screen_many(self, subjects: list[Subject], threshold: int) -> list[tuple[int, list[RawMatch]]]: ...
     def entry_id(self, entry: int) -> str: ...
     def entry_digest(self, entry: int) -> bytes: ...
     def row(self, row: int) -> RowFacts: ...
@@ -72,8 +72,8 @@ class _Reference:
     def screen(self, subject: Subject, threshold: int) -> list[RawMatch]:
         return [(raw.entry, raw.row, raw.total, raw.parts) for raw in self.index.screen(subject, threshold)]
 
-    def screen_many(self, subjects: list[Subject], threshold: int) -> list[list[RawMatch]]:
-        return [self.screen(subject, threshold) for subject in subjects]
+    def screen_many(self, subjects: list[Subject], threshold: int) -> list[tuple[int, list[RawMatch]]]:
+        return [(i, raw) for i, subject in enumerate(subjects) if (raw := self.screen(subject, threshold))]
 
     def entry_id(self, entry: int) -> str:
         return self.index.entries[entry].id
@@ -193,8 +193,14 @@ class Index:
     def screen_raw(self, subject: Subject, threshold: int) -> list[RawMatch]:
         return self._core.screen(subject, threshold)
 
-    def screen_many_raw(self, subjects: list[Subject], threshold: int) -> list[list[RawMatch]]:
+    def matching_raw(self, subjects: list[Subject], threshold: int) -> list[tuple[int, list[RawMatch]]]:
+        """Of the subjects that match anything, their place in the list and what they match. Most match nothing: what is
+        not made for them need not be looked at by the garbage collector, which would cost more than the screening."""
         return self._core.screen_many(subjects, threshold)
+
+    def screen_many_raw(self, subjects: list[Subject], threshold: int) -> list[list[RawMatch]]:
+        found = dict(self.matching_raw(subjects, threshold))
+        return [found.get(i, []) for i in range(len(subjects))]
 
     def entry_id(self, entry: int) -> str:
         return self._core.entry_id(entry)

@@ -19,7 +19,7 @@ from .records import Entry, Explanation, Match, Subject, Thresholds
 from .reference import FIELDS
 from .score import CONTRADICTION, UNIT
 
-_CHUNK = 4096  # subjects a worker takes at a time
+_CHUNKS = (2048, 32_768)  # subjects a worker takes at a time: few at first, that all have work; many later, for neighbouring birth dates
 
 
 class _List(msgspec.Struct, frozen=True):
@@ -99,31 +99,33 @@ class Matcher:
         """The matches of each subject, in the order given. `progress` is told how many are done, now and then."""
         todo = iter(subjects)
         done = 0
+        size, largest = _CHUNKS
         with ThreadPoolExecutor(max(1, workers)) as pool:
-            waiting: deque[Future[list[list[Match]]]] = deque()
+            waiting: deque[Future[list[list[Match] | None]]] = deque()
             while True:
-                while len(waiting) < 2 * workers and (chunk := list(islice(todo, _CHUNK))):
+                while len(waiting) < 2 * workers and (chunk := list(islice(todo, size))):
                     waiting.append(pool.submit(self._screen_chunk, chunk))
+                    size = min(largest, size * 5 // 4)
                 if not waiting:
                     return
                 found = waiting.popleft().result()
-                yield from found
+                yield from (matches or [] for matches in found)
                 done += len(found)
                 if progress is not None:
                     progress(done)
 
-    def _screen_chunk(self, chunk: list[Subject]) -> list[list[Match]]:
-        out: list[list[Match]] = [[] for _ in chunk]
+    def _screen_chunk(self, chunk: list[Subject]) -> list[list[Match] | None]:
+        out: list[list[Match] | None] = [None] * len(chunk)
         for one in self._lists.values():
             threshold = _eighths(one.thresholds.amber)
             for index, withdrawn in ((one.index, one.withdrawn), (one.added, frozenset[str]())):
                 if index is None:
                     continue
-                for i, raw in enumerate(index.screen_many_raw(chunk, threshold)):
-                    if raw:
-                        out[i] += _matches(one, index, raw, chunk[i], withdrawn)
+                for i, raw in index.matching_raw(chunk, threshold):
+                    out[i] = (out[i] or []) + _matches(one, index, raw, chunk[i], withdrawn)
         for matches in out:
-            matches.sort(key=_order)
+            if matches:
+                matches.sort(key=_order)
         return out
 
     def explain(self, match: Match) -> Explanation:

@@ -211,6 +211,8 @@ static void initial_weights(const u64 *counts, int *out) {
   }
 }
 
+enum { MANY_DELETIONS = 1 << 20 }; /* from here on four to a bucket at most: more buckets are faster, and a larger index */
+
 static u32 bits_for(u64 count) {
   u32 bits = 4;
   while (bits < 31 && 1ull << bits < count) bits++;
@@ -318,7 +320,7 @@ static int prepare(Builder *b, Work *w, Header *head) {
     if (w->phon_key[t] && n >= 4) w->phon_off[(w->phon_key[t] >> (32 - head->phon_bits)) + 1]++, w->phon_count++;
   }
   sum_up(w->phon_off, 1ull << head->phon_bits);
-  head->delete_bits = bits_for(total / 8 + 1);
+  head->delete_bits = bits_for(total > MANY_DELETIONS ? total / 4 : total);
   w->del_off = calloc((1ull << head->delete_bits) + 2, 4);
   if (!w->del_off || total > 0xfffffff0u) return -1;
   for (u32 t = 1; t < V; t++) {

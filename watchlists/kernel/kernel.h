@@ -151,6 +151,14 @@ static inline int may_be_near(u64 a, u64 b) {
   return !drop_bit(drop_bit(letters)) && longer >= -2 && longer <= 2;
 }
 
+/* Whether they may be within three edits, wherever these are. */
+static inline int may_be_three_apart(u64 a, u64 b) {
+  u64 letters = (a ^ b) & ((1ULL << 52) - 1);
+  for (int i = 0; i < 6; i++) letters = drop_bit(letters);
+  int longer = (int)(a >> 58) - (int)(b >> 58);
+  return !letters && longer >= -3 && longer <= 3;
+}
+
 /* Optimal string alignment distance, bit-parallel (Hyyrö 2003), for words of at most 64 letters. */
 typedef struct {
   u64 letters[32];
@@ -318,7 +326,7 @@ struct Context { /* what one query at a time needs besides the image; one a thre
   int beside_g1, beside_gj; /* what a given name is worth less beside its surname: score.together */
   Day days[MAX_DAYS];
   short day_weight[DAY_KINDS][256]; /* by kind of slip and rows of that day; NO_WEIGHT: not worked out yet */
-  int day_count;
+  int day_count, days_of; /* the date they are near */
   Hit *hits;
   u32 hit_count, hit_room;
   int no_memory;

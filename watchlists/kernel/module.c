@@ -388,11 +388,12 @@ static PyObject *image_screen_many(ImageObject *self, PyObject *const *args, Py_
     PyErr_NoMemory();
     goto out;
   }
-  out = PyList_New(n);
+  out = PyList_New(0);
   for (Py_ssize_t i = 0; out && i < n; i++) {
-    PyObject *one = hits_list(found[i].at, found[i].count);
-    if (!one) Py_CLEAR(out);
-    else PyList_SET_ITEM(out, i, one);
+    if (!found[i].count) continue;
+    PyObject *list = hits_list(found[i].at, found[i].count), *one = list ? Py_BuildValue("nN", i, list) : NULL;
+    if (!one || PyList_Append(out, one)) Py_CLEAR(out);
+    Py_XDECREF(one);
   }
 out:
   for (Py_ssize_t i = 0; found && i < n; i++) free(found[i].at);
@@ -470,7 +471,7 @@ static PyObject *image_bytes(ImageObject *self, PyObject *ignored) {
 
 static PyMethodDef image_methods[] = {
     {"screen", (PyCFunction)(void (*)(void))image_screen, METH_FASTCALL, "screen(subject, threshold[, mode]) -> [(entry, row, total, parts)]"},
-    {"screen_many", (PyCFunction)(void (*)(void))image_screen_many, METH_FASTCALL, "screen_many(subjects, threshold) -> a list for each subject"},
+    {"screen_many", (PyCFunction)(void (*)(void))image_screen_many, METH_FASTCALL, "screen_many(subjects, threshold) -> [(number of the subject, its list)], of those who have any"},
     {"entry_id", (PyCFunction)image_entry_id, METH_O, "the id of an entry"},
     {"entry_digest", (PyCFunction)image_entry_digest, METH_O, "eight bytes over everything an entry says"},
     {"row", (PyCFunction)image_row, METH_O, "a row's tokens and birth date"},

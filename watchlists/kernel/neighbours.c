@@ -107,25 +107,32 @@ static int by_deletion(const Image *x, Context *c, const Pattern *p, u32 sound, 
   u32 shift = 64 - x->head->delete_bits, seen = 0;
   for (int i = 0; i < n; i++) PREFETCH(&x->del_off[hashes[i] >> shift]);
   for (int i = 0; i < n; i++) PREFETCH(&x->del_ids[x->del_off[hashes[i] >> shift]]);
-  for (int i = 0; i < n; i++) {
-    u32 bucket = (u32)(hashes[i] >> shift), from = x->del_off[bucket], to = x->del_off[bucket + 1];
-    if (seen + (to - from) > c->seen_room) {
-      u32 room = (seen + (to - from)) * 2;
+  for (int i = 0; i < n; i++) { /* first all that share a deletion, so that their signatures are on the way at once */
+    u32 bucket = (u32)(hashes[i] >> shift), from = x->del_off[bucket], count = x->del_off[bucket + 1] - from;
+    if (seen + count > c->seen_room) {
+      u32 room = (seen + count) * 2;
       u32 *more = realloc(c->seen, room * sizeof *more);
       if (!more) return -1;
       c->seen = more;
       c->seen_room = room;
     }
-    for (u32 j = from; j < to; j++) {
-      u32 t = x->del_ids[j];
-      PREFETCH(&x->tok_sig[x->del_ids[j + 8]]); /* past the end at worst: 16 more are there */
-      if (!may_be_near(x->tok_sig[t], mine) || c->stamp[t] == c->stamp_now) continue;
-      c->seen[seen++] = t;
-      c->stamp[t] = c->stamp_now; /* taken back below where it is no neighbour after all */
-      PREFETCH(&x->tok_off[t]);
+    for (u32 j = 0; j < count; j++) {
+      u32 t = c->seen[seen + j] = x->del_ids[from + j];
+      PREFETCH(&x->tok_sig[t]);
     }
+    seen += count;
   }
-  for (u32 i = 0; i < seen; i++) {
+  u32 kept = 0;
+  for (u32 i = 0; i < seen; i++) { /* then those of them whose letters may do */
+    u32 t = c->seen[i];
+    if (!may_be_near(x->tok_sig[t], mine) || c->stamp[t] == c->stamp_now) continue;
+    c->seen[kept++] = t;
+    c->stamp[t] = c->stamp_now; /* taken back below where it is no neighbour after all */
+    PREFETCH(&x->tok_off[t]);
+    PREFETCH(&x->phon_key[t]);
+  }
+  for (u32 i = 0; i < kept; i++) PREFETCH(&x->tok_text[x->tok_off[c->seen[i]]]);
+  for (u32 i = 0; i < kept; i++) {
     u32 t = c->seen[i];
     int level = edit_level(x, p, sound, t, token_length(x, t));
     if (!level || (light && level == EDIT2)) c->stamp[t] = 0; /* it may still be a cut-off form */
@@ -134,12 +141,14 @@ static int by_deletion(const Image *x, Context *c, const Pattern *p, u32 sound, 
   return 0;
 }
 
-static int by_sound(const Image *x, Context *c, const Pattern *p, u32 sound, int length, NeighbourList *out) {
+static int by_sound(const Image *x, Context *c, const Pattern *p, u32 sound, const char *word, int length, NeighbourList *out) {
   if (!sound || length < 4) return 0;
   u32 bucket = sound >> (32 - x->head->phon_bits);
+  u64 mine = signature(word, length);
+  for (u32 j = x->phon_off[bucket]; j < x->phon_off[bucket + 1]; j++) PREFETCH(&x->tok_sig[x->phon_ids[j]]);
   for (u32 j = x->phon_off[bucket]; j < x->phon_off[bucket + 1]; j++) {
     u32 t = x->phon_ids[j];
-    if (x->phon_key[t] != sound || c->stamp[t] == c->stamp_now) continue;
+    if (!may_be_three_apart(x->tok_sig[t], mine) || x->phon_key[t] != sound || c->stamp[t] == c->stamp_now) continue;
     int level = edit_level(x, p, sound, t, token_length(x, t));
     if (!level) continue;
     c->stamp[t] = c->stamp_now;
@@ -171,7 +180,7 @@ int neighbours(const Image *x, Context *c, const char *word, int length, int giv
   u32 sound = sound_key(word, length);
   if (by_deletion(x, c, &p, sound, word, length, light, out)) return -1;
   if (light) return 0; /* no guesses: one edit at most */
-  return by_sound(x, c, &p, sound, length, out) || by_cutting(x, c, word, length, given, cut_min, out) ? -1 : 0;
+  return by_sound(x, c, &p, sound, word, length, out) || by_cutting(x, c, word, length, given, cut_min, out) ? -1 : 0;
 }
 
 int neighbours_all(const Image *x, Context *c, const char *word, int length, int given, int cut_min, int light, NeighbourList *out) {

@@ -18,7 +18,7 @@ static inline int count_bits(u64 v) {
 
 int eighths(double m, double u) { return (int)floor(W.UNIT * log2(m / u)); }
 
-enum { MARK_BITS = 10 };
+enum { MARK_BITS = 10, FEW = 150 /* tokens that are faster wiped one by one than with everything else */ };
 static inline u32 mark_home(const Context *c, u32 t) { return t * 0x9e3779b1u >> (32 - c->mark_bits); }
 
 /* The levels of a token: 0 for one that was not touched, and for the empty one. */
@@ -65,7 +65,7 @@ static int make_room(Context *c, u32 more) {
 Context *context_new(const Image *x) {
   Context *c = calloc(1, sizeof *c);
   if (!c) return NULL;
-  c->memo_bits = 12;
+  c->memo_bits = 15;
   while (c->memo_bits < 18 && (1u << c->memo_bits) < x->tokens) c->memo_bits++;
   c->memo_limit = (1u << c->memo_bits) / 4 * 3;
   c->pool_room = (1u << c->memo_bits) * 32; /* 32 MB at most */
@@ -111,6 +111,7 @@ static void token_weights(const double *table, const u64 *counts, double rows, d
 
 /* Weigh the tokens just found, and keep those that can say anything. */
 static void weigh(const Image *x, Context *c, int given, Memo *m) {
+  if (!c->found.count) return; /* nobody is called anything like it, so no weight of it will be asked for */
   u64 as_family[LEVELS] = {0}, as_given[LEVELS] = {0};
   for (u32 i = 0; i < c->found.count; i++) {
     u32 t = c->found.at[i] & TOKEN_BITS, level = c->found.at[i] >> 28;
@@ -478,6 +479,9 @@ static void add_day(const Image *x, Context *c, int bucket, int kind) {
 
 /* score.dob_neighbours: the same days in the same order. */
 static void near_days(const Image *x, Context *c, int y, int m, int d) {
+  int day = (y * 16 + m) * 32 + d; /* a batch comes in order of birth date */
+  if (day == c->days_of) return;
+  c->days_of = day;
   c->day_count = 0;
   if (!y) return;
   add_day(x, c, day_bucket(y, m, d), DAY_SAME);
@@ -813,17 +817,25 @@ int query_run(const Image *x, Context *c, const Query *q, int threshold, int mod
       pass_families(x, c, q, &b);
     }
     pass_documents(x, c, q, &b);
-    c->given_value[0] = 0;
-    c->given_value[fold16(initial)] = 0;
+    c->family_sieve[0] = 0;
+    c->given_value[0] = c->given_value[fold16(initial)] = 0;
+    c->given_sieve[0] = c->given_sieve[fold16(initial) >> 6] = 0;
   }
   for (u32 i = 0; i < c->touched_count; i++) {
     Mark *m = &c->marks[c->touched[i]];
-    if (m->levels >> 4 * SLOT_G1) c->given_value[fold16(m->token)] = 0;
+    u32 key = fold16(m->token);
+    if (m->levels >> 4 * SLOT_G1) c->given_value[key] = 0;
+    if (c->touched_count > FEW) continue;
+    c->family_sieve[key >> (16 - SIEVE_BITS)] = 0;
+    c->given_sieve[key >> 6] = 0;
+    *m = (Mark){0, 0};
   }
-  memset(c->marks, 0, sizeof(Mark) << c->mark_bits);
+  if (c->touched_count > FEW) {
+    memset(c->marks, 0, sizeof(Mark) << c->mark_bits);
+    memset(c->family_sieve, 0, sizeof c->family_sieve);
+    memset(c->given_sieve, 0, sizeof c->given_sieve);
+  }
   c->mark_bits = MARK_BITS; /* a larger table may stay where it is */
-  memset(c->family_sieve, 0, sizeof c->family_sieve);
-  memset(c->given_sieve, 0, sizeof c->given_sieve);
   if (failed || c->no_memory) return -1;
   if (c->hit_count > 1) {
     qsort(c->hits, c->hit_count, sizeof(Hit), by_entry);
