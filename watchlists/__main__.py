@@ -16,13 +16,16 @@ from typing import Final, TextIO
 import msgspec
 
 from . import evaluate
+from .errors import SourceError
 from .index import Index
 from .matcher import Matcher
 from .records import Match, Name, Subject, Thresholds
 from .sources import FORMATS, INDIVIDUAL, commands
-from .sources.commands import DONE, WRONG_USE
+from .sources.commands import DONE, shown
+from .sources.people import comparable
 from .subjects import read_subjects
 
+MAX_WORKERS: Final = 256
 MATCHED: Final = 1  # `screen` of one person found a possible match: for scripts
 
 
@@ -34,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     building = subparsers.add_parser("build", help="make an index of a list")
     commands.add_reading_options(building)
     building.add_argument("-o", "--output", type=Path, required=True, metavar="INDEX")
+    building.add_argument("--allow-empty", action="store_true", help="make an index of a list without an entry, which clears everyone")
     building.set_defaults(run=_build)
 
     screening = subparsers.add_parser("screen", help="screen one person, or a file of them, against one or more indexes")
@@ -74,8 +78,24 @@ def _add_person(parser: argparse.ArgumentParser) -> None:
     who = parser.add_argument_group("the person")
     for name in ("family", "given", "middle", "suffix"):
         who.add_argument(f"--{name}", default="")
-    who.add_argument("--birth-date", type=datetime.date.fromisoformat, metavar="YYYY-MM-DD")
+    who.add_argument("--birth-date", type=_day, metavar="YYYY-MM-DD")
     who.add_argument("--sex", choices=("M", "F", "X"))
+
+
+def _day(text: str) -> datetime.date:
+    try:
+        day = datetime.date.fromisoformat(text)
+    except ValueError:
+        day = datetime.date.max
+    if day > datetime.datetime.now(datetime.UTC).date():  # argparse would repeat a ValueError's text, and with it the date
+        raise argparse.ArgumentTypeError("not a past day as YYYY-MM-DD")
+    return day
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:5]) <= MAX_WORKERS:
+        raise argparse.ArgumentTypeError(f"not a number from 1 to {MAX_WORKERS}")
+    return int(text)
 
 
 def _add_batch(parser: argparse.ArgumentParser, subjects: bool = True) -> None:
@@ -83,19 +103,26 @@ def _add_batch(parser: argparse.ArgumentParser, subjects: bool = True) -> None:
     if subjects:
         many.add_argument("--subjects", type=Path, help="CSV with a header or JSON lines")
     many.add_argument("-o", "--output", type=Path, help="matches as .csv or JSON lines (standard output)")
-    many.add_argument("--workers", type=int, default=2)
+    many.add_argument("--workers", type=_workers, default=2)
     parser.add_argument("--amber", type=float, default=Thresholds().amber, help="bits from which a match is shown (20)")
     parser.add_argument("--red", type=float, default=Thresholds().red, help="bits from which it is strong (26)")
 
 
-def _person(args: argparse.Namespace) -> Subject:
-    return Subject(Name(args.family, args.given, args.middle, args.suffix), args.birth_date, args.sex)
+def _person(args: argparse.Namespace, otherwise: str = "") -> Subject:
+    name = Name(args.family, args.given, args.middle, args.suffix)
+    if not comparable((name,)):  # nothing to compare would look like nothing found
+        raise ValueError(f"a name with a letter that can be compared is needed: --family and --given{otherwise}")
+    return Subject(name, args.birth_date, args.sex)
 
 
 def _build(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     entries, report = commands.read_arguments(args, progress=sys.stderr)
+    commands.not_a_folder(args.output)
     index = Index.build(entries)
+    if not len(index) and not args.allow_empty:
+        commands.describe(report, sys.stderr)
+        raise SourceError("there is no entry in it, and an index of none would clear everyone; --allow-empty makes it", file=str(args.file))
     index.save(args.output)
     commands.describe(report, sys.stderr)
     size = args.output.stat().st_size
@@ -115,12 +142,9 @@ def _screen(args: argparse.Namespace) -> int:
     matcher = _matcher(args.index, args)
     if args.subjects is not None:
         return _screen_file(matcher, args)
-    if not args.family and not args.given:
-        sys.stderr.write("a name is needed: --family and --given, or --subjects FILE\n")
-        return WRONG_USE
-    matches = matcher.screen(_person(args))
+    matches = matcher.screen(_person(args, "; or --subjects FILE"))
     for match in matches:
-        sys.stdout.write(f"{match.band}\t{match.bits:.1f}\t{match.list}\t{match.entry_id}\n")
+        sys.stdout.write(f"{match.band}\t{match.bits:.1f}\t{shown(match.list)}\t{shown(match.entry_id)}\n")
         if args.explain:
             sys.stdout.writelines(f"\t{sentence}\n" for sentence in matcher.explain(match).sentences())
     return MATCHED if matches else DONE
@@ -151,7 +175,10 @@ def _rescreen(args: argparse.Namespace) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    matcher = Matcher(Index.open(args.index), Thresholds(1.0, 26.0))
+    index = Index.open(args.index)
+    if args.entry not in index.entry_ids():
+        raise SourceError("holds no entry of that id", file=str(args.index))
+    matcher = Matcher(index, Thresholds(1.0, 26.0))
     for match in matcher.screen(_person(args)):
         if match.entry_id == args.entry:
             sys.stdout.writelines(f"{line}\n" for line in matcher.explain(match).sentences("es" if args.spanish else "en"))
@@ -163,11 +190,19 @@ def _explain(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     index = Index.open(args.index)
     known = list(read_subjects(args.subjects))
+    ids = {"", *index.entry_ids()}
+    if strange := [number for number, (_, entry_id) in enumerate(known, 1) if entry_id not in ids]:
+        words = f"{len(strange):,} people are said to be entries that the index does not hold, the first of them person {strange[0]:,}"
+        raise SourceError(words, file=str(args.subjects))
+    true = sum(bool(entry_id) for _, entry_id in known)
+    if not known:
+        raise SourceError("there is nobody in it", file=str(args.subjects))
     curve = evaluate.curve(index, known)
     fitted = evaluate.fit(index, [subject for subject, _ in known]) if args.fit else None
     if args.json:
-        sys.stdout.write(msgspec.json.encode({"curve": curve, "fitted": fitted}).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode({"true": true, "false": len(known) - true, "curve": curve, "fitted": fitted}).decode() + "\n")
         return DONE
+    sys.stdout.write(f"{true:,} people of an entry, {len(known) - true:,} of none\n")
     sys.stdout.write("bits  recall  people in no entry with an alert\n")
     sys.stdout.writelines(f"{p.bits:4.0f}  {p.recall:6.2%}  {p.false_alerts:.3%}\n" for p in curve)
     if fitted is not None:
@@ -190,6 +225,8 @@ def _progress() -> Callable[[int], None] | None:
 
 @contextmanager
 def _writer(path: Path | None) -> Iterator[Callable[[int, Match], None]]:
+    if path is not None:
+        commands.not_a_folder(path)
     stream: TextIO = sys.stdout if path is None else path.open("w", newline="", encoding="utf-8")
     try:
         if path is not None and path.suffix.lower() == ".csv":

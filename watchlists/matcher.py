@@ -103,7 +103,7 @@ class Matcher:
         with ThreadPoolExecutor(max(1, workers)) as pool:
             waiting: deque[Future[list[list[Match] | None]]] = deque()
             while True:
-                while len(waiting) < 2 * workers and (chunk := list(islice(todo, size))):
+                while len(waiting) < 2 * max(1, workers) and (chunk := list(islice(todo, size))):
                     waiting.append(pool.submit(self._screen_chunk, chunk))
                     size = min(largest, size * 5 // 4)
                 if not waiting:

@@ -15,6 +15,11 @@ from .errors import EntryError
 from .normalize import MAX_TOKEN, NameTokens, fold, name_tokens, tokens
 from .records import Address, Entry, Name, Subject
 
+HEIGHTS = range(50, 251)  # centimeters; any other is taken as not known
+MAX_BIRTH_DATES = 64  # of one entry
+MAX_IDS = 64  # documents of one entry
+MAX_SHOWN_IDS = 8  # documents of one subject that are looked at
+
 
 class Partial(NamedTuple):
     """A birth date known only to lie in some years, perhaps in a month of them (0: any)."""
@@ -148,7 +153,7 @@ def region_code(text: str) -> int:
 
 def id_hash(text: str) -> int:
     """An id hash, shortened to the 63 bits the index keeps (never 0)."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1 or 1
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 1 or 1
 
 
 def _fields(
@@ -158,7 +163,7 @@ def _fields(
     regions = tuple(dict.fromkeys(code for a in addresses if (code := region_code(a.region))))[:2]
     return Fields(
         {"M": 1, "F": 2}.get(sex or "", 0),  # X and unknown: neither for nor against
-        height if isinstance(height, int) and 50 <= height <= 250 else 0,
+        height if isinstance(height, int) and height in HEIGHTS else 0,
         s.EYE_CODES.get(eye.strip().upper(), 0) if eye else 0,
         postal,
         regions,
@@ -179,15 +184,32 @@ def entry_fields(entry: Entry) -> tuple[int, int, int, int, int, int, tuple[int,
 def subject_fields(subject: Subject) -> tuple[int, int, int, int, int, int, tuple[int, ...]]:
     """Height, eyes, postal code, region and id hashes of a subject, for the kernel."""
     addresses = (subject.address,) if subject.address is not None else ()
-    return _flat(_fields(None, subject.height_cm, subject.eye_color, addresses, subject.id_hashes))
+    return _flat(_fields(None, subject.height_cm, subject.eye_color, addresses, subject.id_hashes[:MAX_SHOWN_IDS]))
 
 
 _encode: Callable[[object], bytes] = msgspec.msgpack.Encoder(order="sorted").encode
 
 
 def entry_digest(entry: Entry) -> bytes:
-    """24 bytes over everything an entry says: 8 that a match's digest takes in, 16 that add up to a list's revision."""
-    return hashlib.blake2b(_encode(entry), digest_size=24).digest()
+    """24 bytes over everything an entry says: 8 that a match's digest takes in, 16 that add up to a list's revision.
+
+    Raises EntryError for what no index could keep whole: text that is no Unicode, numbers past 64 bits, dates or documents without end.
+    """
+    if len(entry.birth_dates) > MAX_BIRTH_DATES or len(entry.id_hashes) > MAX_IDS:
+        many, field = (MAX_BIRTH_DATES, "birth_dates") if len(entry.birth_dates) > MAX_BIRTH_DATES else (MAX_IDS, "id_hashes")
+        raise EntryError(f"more than {many} of them", entry_id=entry.id, field=field)
+    encoded = _encoded(entry)
+    if encoded is None:
+        field = next((field for field in entry.__struct_fields__ if _encoded(getattr(entry, field)) is None), "")
+        raise EntryError("holds text that is not Unicode, or a number past 64 bits", entry_id=entry.id, field=field)
+    return hashlib.blake2b(encoded, digest_size=24).digest()
+
+
+def _encoded(value: object) -> bytes | None:
+    try:
+        return _encode(value)
+    except (UnicodeEncodeError, OverflowError):
+        return None  # the error itself would carry the text along
 
 
 def prepare_entry(entry: Entry) -> PreparedEntry:
@@ -229,7 +251,7 @@ def prepare_subject(subject: Subject) -> PreparedSubject:
     return PreparedSubject(
         name_tokens(name.family, name.given, name.middle, name.suffix),
         subject.birth_date,
-        _fields(subject.sex, subject.height_cm, subject.eye_color, addresses, subject.id_hashes),
+        _fields(subject.sex, subject.height_cm, subject.eye_color, addresses, subject.id_hashes[:MAX_SHOWN_IDS]),
         "family" in subject.truncated,
         "given" in subject.truncated,
     )

@@ -46,7 +46,8 @@ class Entry(msgspec.Struct, frozen=True):
     """One person of a registry.
 
     `birth_dates` are EDTF level 0 with `~` of level 1: `1970-03-02`, `1970-03`, `1970`, `1970/1975`, `1970~`.
-    `id_hashes` are whatever keyed hash of an identity document's number the deployer uses, as text.
+    `id_hashes` are whatever keyed hash of an identity document's number the deployer uses, as text. `height_cm` outside 50 to 250 and
+    colors that are none of AAMVA's are taken as not known.
     """
 
     id: str
@@ -85,6 +86,9 @@ class Subject(msgspec.Struct, frozen=True):
         return "<Subject>"
 
 
+HIGHEST = 1000.0  # bits; nothing scores more than about 80
+
+
 class Thresholds(msgspec.Struct, frozen=True):
     """Bits of evidence from which a match is shown (`amber`) and from which it is strong (`red`)."""
 
@@ -92,8 +96,8 @@ class Thresholds(msgspec.Struct, frozen=True):
     red: float = 26.0
 
     def __post_init__(self) -> None:
-        if not 1.0 <= self.amber <= self.red:
-            raise ValueError("thresholds must satisfy 1 <= amber <= red")
+        if not 1.0 <= self.amber <= self.red <= HIGHEST:
+            raise ValueError(f"thresholds must satisfy 1 <= amber <= red <= {HIGHEST:.0f}")
 
 
 class Match(msgspec.Struct, frozen=True):

@@ -8,7 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from watchlists import CapacityError, Entry, EntryError, Index, IndexFileError, Matcher, Name, Subject, compiled, testing
+from watchlists import (
+    Address,
+    CapacityError,
+    Entry,
+    EntryError,
+    Index,
+    IndexFileError,
+    Matcher,
+    Name,
+    Subject,
+    Thresholds,
+    compiled,
+    testing,
+)
 from watchlists.index import REFERENCE_LIMIT
 
 HOSTILE = ["", " ", "x" * 10_000, "😀🔥", "\x00\x1d\x7f\n", "ᚠᛇᚻ", "a\u0301" * 900, "'" * 600, "1234567890", "‮evil", "محمد" * 400, "\ud800"]
@@ -49,6 +62,65 @@ def test_any_text_in_an_entry_is_kept_beside_a_name_that_can_be_read(reference: 
 def test_an_entry_that_can_not_be_indexed_is_refused_by_id_and_field(reference: bool, entry: Entry, says: str) -> None:
     with pytest.raises(EntryError, match=says):
         Index.build([entry], reference=reference)
+
+
+SURROGATE = "Zylber\ud800"  # what a program may make of broken bytes; no file of ours can hold it
+
+
+@pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize(
+    ("entry", "field"),
+    [
+        (Entry("A", (Name("Smith"),), height_cm=10**30), "height_cm"),
+        (Entry("A", (Name("Smith"),), height_cm=-(10**30)), "height_cm"),
+        (Entry("A", (Name("Smith"), Name(SURROGATE, kind="alias"))), "names"),
+        (Entry("A", (Name("Smith"),), addresses=(Address(postal_code=SURROGATE),)), "addresses"),
+        (Entry("A", (Name("Smith"),), id_hashes=(SURROGATE,)), "id_hashes"),
+        (Entry("A", (Name("Smith"),), fields={"a": SURROGATE}), "fields"),
+        (Entry("A\ud800", (Name("Smith"),)), "id"),
+        (Entry("A", (Name("Smith"),), tuple(f"{year}" for year in range(1900, 1965))), "birth_dates"),
+        (Entry("A", (Name("Smith"),), id_hashes=tuple(map(str, range(65)))), "id_hashes"),
+    ],
+)
+def test_what_no_index_can_keep_whole_is_refused_by_id_and_field_and_not_shown(reference: bool, entry: Entry, field: str) -> None:
+    with pytest.raises(EntryError) as caught:
+        Index.build([Entry("before", (Name("Roe"),)), entry], reference=reference)
+    assert (caught.value.entry_id, caught.value.field) == (entry.id, field)
+    error: BaseException | None = caught.value
+    while error is not None:  # nor in what it came of
+        assert "Zylber" not in f"{error!r} {error.args}"
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize("height", [-5, 0, 49, 251, 10**6, 10**15])
+def test_a_height_nobody_has_is_taken_as_not_known(reference: bool, height: int) -> None:
+    index = Index.build([Entry("A", (Name("Zylberstein", "Otto"),), height_cm=height)], reference=reference)
+    for shown in (height, 10**30, 180):
+        [match] = Matcher(index).screen(Subject(Name("Zylberstein", "Otto"), height_cm=shown))
+        assert "height" not in match.evidence
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_broken_text_in_what_a_visitor_shows_is_screened_all_the_same(reference: bool) -> None:
+    matcher = Matcher(Index.build([Entry("A", (Name("Zylberstein", "Otto"),), id_hashes=("k",))], reference=reference))
+    place = Address(postal_code="\ud800", region="\udfff")
+    name = Name("Zylberstein", "Otto", "\ud800", "\ud800")
+    [match] = matcher.screen(Subject(name, address=place, eye_color="\ud800", id_hashes=("\ud800", "k")))
+    assert match.evidence["id"] == 20.0 and len(match.digest) == 32
+
+
+@pytest.mark.parametrize("workers", [0, -3])
+def test_no_number_of_workers_leaves_anyone_unscreened(workers: int) -> None:
+    entries = list(testing.entries(5))
+    found = list(Matcher(Index.build(entries)).screen_many(map(testing.subject_of, entries), workers=workers))
+    assert [bool(matches) for matches in found] == [True] * 5
+
+
+@pytest.mark.parametrize(("amber", "red"), [(float("nan"), 26), (20, float("nan")), (float("inf"), float("inf")), (0, 26), (30, 26), (1e300, 1e301)])
+def test_thresholds_that_are_none_are_refused(amber: float, red: float) -> None:
+    with pytest.raises(ValueError, match="thresholds must satisfy"):
+        Thresholds(amber, red)
 
 
 def test_a_list_too_large_for_the_plain_scorer_is_refused_not_guessed_at() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watchlists import Index, testing
+from watchlists import Entry, Index, Name, testing
 from watchlists.__main__ import main
 from watchlists.sources import entries_jsonl
 
@@ -100,11 +100,25 @@ def test_evaluate_gives_the_curve_and_fits_m(index: Path, tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        ("family,birth_date\nX,1990-13-01\n", ":2:2: birth_date"),
-        ("family,height_cm\nX,tall\n", ":2:2: height_cm"),
-        ("surname\nX\n", ":1: has no column"),
-        ("family,given\nX\n", ":2: has not 2 columns"),
-        ("family,shoe\nX,1\n", "'shoe' is not one of"),
+        ("family,birth_date\nX,1990-13-01\n", ":2:birth_date: the value (9999-99-99) cannot be read"),
+        ("family,birth_date\nX,2990-01-01\n", ":2:birth_date: the value (9999-99-99) cannot be read: the date is in the future"),
+        ("family,birth_date\nX,1990\n", ":2:birth_date: the value (9999) cannot be read: it is not a full date"),
+        ("family,height_cm\nX,tall\n", ":2:height_cm: the value (aaaa)"),
+        ("family,height_cm\nX,²\n", ":2:height_cm"),
+        ("family,height_cm\nX," + "9" * 5000 + "\n", ":2:height_cm"),
+        ("family,sex\nX,Zylber\n", ":2:sex"),
+        ("family,eye_color\nX,plaid\n", ":2:eye_color"),
+        ("surname\nX\n", ":1:family: the column 'family' is missing"),
+        ("family,given\nX\n", ":2: the row has 1 cells where the header has 2"),
+        ("family,given\nX,Y,Z\n", ":2: the row has 3 cells"),
+        ("family,shoe\nX,1\n", "'shoe' is none of this format"),
+        ("family,family\nX,Y\n", "'family' is there twice"),
+        ('family\n"Zylber\n', ":2: the file ends inside a quoted value"),
+        ("family\n" + "x" * 200_000 + "\n", ":2: a value is longer"),
+        ("family\nZyl\0ber\n", ":2: there is a NUL"),
+        ("family\n😀\n", ":2:name: there is no name in a script that can be compared"),
+        ("family,given\n" + "x" * 600 + ",Y\n", ":2:name: a part of the name is longer"),
+        ("", "is empty"),
     ],
 )
 def test_a_file_of_people_that_can_not_be_read_names_the_place(
@@ -113,11 +127,109 @@ def test_a_file_of_people_that_can_not_be_read_names_the_place(
     people = tmp_path / "people.csv"
     people.write_text(text, "utf-8")
     assert main(["screen", str(index), "--subjects", str(people)]) == 3
-    assert where in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith(str(people)) and where.replace("aaaa", "AAAA") in told.replace("aaaa", "AAAA")
+    assert "ylber" not in told
 
 
-def test_json_that_is_no_subject_names_the_line(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_people_of_another_encoding_and_delimiter_are_read_as_a_spreadsheet_saves_them(index: Path, tmp_path: Path) -> None:
+    people, out = tmp_path / "people.csv", tmp_path / "out.csv"
+    entry = next(iter(testing.entries(1, seed=5)))
+    row = f"{entry.names[0].family};{entry.names[0].given};{entry.birth_dates[0]};Müller\n"
+    people.write_bytes(("Family;Given;Birth Date;x_note\n" + row).encode("cp1252"))
+    assert main(["screen", str(index), "--subjects", str(people), "-o", str(out)]) == 0
+    with out.open(encoding="utf-8") as file:
+        assert next(csv.DictReader(file))["entry_id"] == entry.id
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        ('{"name": 5}', ":2:name: Expected `object`"),
+        ("{", ":2: the line is no JSON object"),
+        ("[" * 100_000, ":2: "),
+        ('{"name": {"family": "\\ud800"}}', ":2: the line is no JSON object"),
+        ('{"name": {"family": "X"}, "sex": "Zylber"}', ":2:sex: a value that is not allowed here"),
+        ('{"name": {"family": "X"}, "birthdate": "1970-01-01"}', ":2: 'birthdate' is no field of a Subject; did you mean 'birth_date'"),
+        ('{"name": {"family": "X", "givn": "Y"}}', ":2: 'givn' is no field of a Name; did you mean 'given'"),
+        ('{"name": {"family": "X"}, "birth_date": "2990-01-01"}', ":2:birth_date"),
+        ('{"name": {"family": "X"}, "height_cm": ' + "9" * 30 + "}", ":2:height_cm"),
+        ('{"name": {"family": "12 …"}, "id_hashes": []}', ""),
+        ('{"name": {"family": "…"}}', ":2:name: there is no name"),
+    ],
+)
+def test_json_that_is_no_subject_names_the_line(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, where: str
+) -> None:
     people = tmp_path / "people.jsonl"
-    people.write_text('{"name": {"family": "X"}}\n{"name": 5}\n', "utf-8")
-    assert main(["screen", str(index), "--subjects", str(people)]) == 3
-    assert "people.jsonl:2" in capsys.readouterr().err
+    people.write_text('{"name": {"family": "X"}}\n' + line + "\n", "utf-8")
+    assert main(["screen", str(index), "--subjects", str(people)]) == (3 if where else 0)
+    told = capsys.readouterr().err
+    assert where in told and "Zylber" not in told
+
+
+def test_an_index_of_nobody_is_not_made_unasked_and_the_last_one_stays(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty, good = tmp_path / "empty.jsonl", index.read_bytes()
+    empty.write_text("\n")
+    assert main(["build", str(empty), "-f", "entries-jsonl", "-o", str(index)]) == 3
+    assert "would clear everyone" in capsys.readouterr().err and index.read_bytes() == good
+    assert main(["build", str(empty), "-f", "entries-jsonl", "-o", str(index), "--allow-empty"]) == 0
+    assert len(Index.open(index)) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["screen", "INDEX", "--family", "😀"],
+        ["screen", "INDEX", "--given", "Zylber", "--family", "", "--birth-date", "1970-13-01"],
+        ["screen", "INDEX", "--family", "Zylber", "--birth-date", "2990-01-01"],
+        ["screen", "INDEX", "--family", "Zylber", "--amber", "nan"],
+        ["screen", "INDEX", "--family", "Zylber", "--amber", "inf", "--red", "inf"],
+        ["screen", "INDEX", "--subjects", "PEOPLE", "--workers", "0"],
+        ["screen", "INDEX", "--subjects", "PEOPLE", "-o", "."],
+        ["explain", "INDEX", "--entry", "F-000001"],
+        ["build", "PEOPLE", "-f", "entries-jsonl", "-o", "."],
+        ["build", "PEOPLE", "-f", "entries-jsonl", "-o", "x.idx", "--max-refused", "nan"],
+        ["diff", "PEOPLE", "PEOPLE", "-f", "entries-jsonl", "--max-shrink", "-1"],
+        ["fetch", "https://localhost/x", "-o", "x", "--max-mb", "-1"],
+    ],
+)
+def test_wrong_use_says_so_and_repeats_nobodys_name_or_date(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    people = tmp_path / "people.csv"
+    _write_people(people)
+    capsys.readouterr()
+    given = [{"INDEX": str(index), "PEOPLE": str(people)}.get(argument, argument) for argument in arguments]
+    try:
+        status = main(given)
+    except SystemExit as stopped:
+        status = int(stopped.code or 0)
+    told = capsys.readouterr()
+    assert status == 2 and told.err and not told.out
+    assert not any(word in told.err for word in ("Zylber", "1970-13", "2990", "Traceback"))
+
+
+def test_explaining_an_entry_that_is_not_there_says_that(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(index), "--entry", "nobody", "--family", "Smith"]) == 3
+    assert "no entry of that id" in capsys.readouterr().err
+
+
+def test_evaluating_people_of_entries_that_are_not_there_is_no_recall_of_nothing(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("family,entry_id\nDoe,\nRoe,nobody\n")
+    assert main(["evaluate", str(index), str(people)]) == 3
+    assert "1 people are said to be entries that the index does not hold, the first of them person 2" in capsys.readouterr().err
+    people.write_text("family,entry_id\n")
+    assert main(["evaluate", str(index), str(people)]) == 3
+
+
+def test_ids_of_any_characters_do_not_act_on_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.idx"
+    Index.build([Entry("\x1b[2J", (Name("Zylberstein", "Ottilie"),))]).save(path)
+    assert main(["screen", str(path), "--family", "Zylberstein", "--given", "Ottilie"]) == 1
+    assert "'\\x1b[2J'" in capsys.readouterr().out

@@ -23,6 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from watchlists.errors import SourceError
+from watchlists.prepare import MAX_BIRTH_DATES, MAX_IDS
 from watchlists.records import Entry, Subject
 from watchlists.sources import (
     barred_csv,
@@ -185,6 +186,9 @@ def _counted(form: Source[Document], document: Document) -> Iterator[Entry]:
             continue
         if entry.id in seen:
             document.refuse(f"the id {entry.id!r} was used before in this list", line=report.line)
+            continue
+        if len(entry.birth_dates) > MAX_BIRTH_DATES or len(entry.id_hashes) > MAX_IDS:
+            document.refuse(f"one entry has over {MAX_BIRTH_DATES} birth dates or {MAX_IDS} documents: rows run together", line=report.line)
             continue
         if any(map(people.too_long, entry.names)):
             kept = tuple(name for name in entry.names if not people.too_long(name))

@@ -27,6 +27,7 @@ DONE: Final = 0
 WRONG_USE: Final = 2
 FILE_REFUSED: Final = 3
 SHRANK: Final = 4
+INTERRUPTED: Final = 130
 TEMPLATES: Final = Path(__file__).parent / "templates"
 _SHOWN: Final = 20
 _MANY: Final = {"individual": "individuals", "entity": "entities", "vessel": "vessels"}
@@ -39,7 +40,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     fetching.add_argument("url")
     fetching.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where it is to lie")
     fetching.add_argument("--sha256", default="", help="what the file must hash to")
-    fetching.add_argument("--max-mb", type=int, default=1024, help="the largest file taken, in MiB (1024)")
+    fetching.add_argument("--max-mb", type=_mebibytes, default=1024, help="the largest file taken, in MiB (1024)")
     fetching.add_argument("--allow-http", action="store_true", help="allow an unencrypted address")
     fetching.set_defaults(run=_fetch)
 
@@ -52,7 +53,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     comparing = subparsers.add_parser("diff", help="what changed since the last revision, and whether it shrank too much")
     comparing.add_argument("before", type=Path, help="the last revision: a snapshot (.json), or a list in the same format")
     add_reading_options(comparing)
-    comparing.add_argument("--max-shrink", type=float, default=Limits().share, metavar="SHARE", help="share that may go (0.10)")
+    comparing.add_argument("--max-shrink", type=_share, default=Limits().share, metavar="SHARE", help="share that may go (0.10)")
     comparing.add_argument("--acknowledge", default="", metavar="TOKEN", help="the token of a refusal you have read and overrule")
     comparing.add_argument("--snapshot", type=Path, metavar="FILE", help="write the new snapshot here, if it is accepted")
     comparing.add_argument("--changed", type=Path, metavar="FILE", help="write the added and changed entries here, for rescreen")
@@ -76,7 +77,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoding", help="of a text file, if it is not found by itself")
     parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=[INDIVIDUAL], help="what to read (individual)")
     parser.add_argument("--strict", action="store_true", help="refuse the file at its first row or value that cannot be read")
-    parser.add_argument("--max-refused", type=float, default=Report().max_refused, metavar="SHARE", help="rows that may be refused (0.01)")
+    parser.add_argument("--max-refused", type=_share, default=Report().max_refused, metavar="SHARE", help="rows that may be refused (0.01)")
     parser.add_argument("--id-key", type=Path, metavar="FILE", help="keep document numbers, hashed under the key in this file")
 
 
@@ -121,9 +122,39 @@ def guarded(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) 
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return WRONG_USE
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return INTERRUPTED
     except OSError as error:
         sys.stderr.write(f"{error.filename or 'a file'}: {error.strerror or error}\n")
         return FILE_REFUSED
+
+
+def shown(text: str) -> str:
+    """Text from a list for a terminal, which is not to act on what it holds."""
+    return text if text.isprintable() else ascii(text)
+
+
+def not_a_folder(path: Path) -> None:
+    """Raises ValueError where a file is to be written and a folder is."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a file to write")
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError("not a share from 0 to 1")
+    return share
+
+
+def _mebibytes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= 1 << 20:
+        raise argparse.ArgumentTypeError("not a number of MiB, 1 or more")
+    return int(text)
 
 
 def _fetch(args: argparse.Namespace) -> int:
@@ -157,13 +188,13 @@ def _diff(args: argparse.Namespace) -> int:
     after = tally.snapshot(_checksum(args.file))
     verdict = check(before, after, Limits(share=args.max_shrink), acknowledged=args.acknowledge)
     if args.json:
-        shown = {
+        told = {
             "accepted": isinstance(verdict, Accepted),
             "before": msgspec.to_builtins(before.counts),
             "after": msgspec.to_builtins(after.counts),
             **msgspec.to_builtins(verdict),
         }
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(shown)).decode() + "\n")
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
     else:
         describe(report, sys.stderr)
         _tell(verdict.diff, sys.stdout)
@@ -191,8 +222,7 @@ def _checksum(path: Path) -> str:
 def _tell(diff: Diff, out: TextIO) -> None:
     out.write(f"{len(diff.added):,} added, {len(diff.removed):,} removed, {len(diff.changed):,} changed, {diff.unchanged:,} unchanged\n")
     for sign, ids in (("+", diff.added), ("-", diff.removed), ("~", diff.changed)):
-        # A list may have any characters in its ids; a terminal is not to act on them.
-        out.writelines(f"{sign} {id_ if id_.isprintable() else ascii(id_)}\n" for id_ in ids)
+        out.writelines(f"{sign} {shown(id_)}\n" for id_ in ids)
 
 
 def _formats(_: argparse.Namespace) -> int:
@@ -213,6 +243,7 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
     if path is None or str(path) == "-":
         yield sys.stdout.buffer
         return
+    not_a_folder(path)
     beside = path.with_name(path.name + ".new")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:

@@ -9,8 +9,9 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
+from watchlists.prepare import HEIGHTS
 from watchlists.records import Address, Entry, Name
-from watchlists.sources import dates
+from watchlists.sources import dates, people
 from watchlists.sources.base import Document, Format
 from watchlists.sources.opening import lines
 from watchlists.sources.tables import nearest
@@ -19,7 +20,7 @@ _KNOWN: Final[dict[type, tuple[str, ...]]] = {record: record.__struct_fields__ f
 
 
 def read(document: Document) -> Iterator[Entry]:
-    """Yield an entry a line, exactly as written but for birth dates, which are checked.
+    """Yield an entry a line, exactly as written but for birth dates, heights and eye colors, which are checked.
 
     A key that no record has is refused with the nearest right one.
     """
@@ -33,9 +34,9 @@ def read(document: Document) -> Iterator[Entry]:
         document.report.line = number
         try:
             entry = decoder.decode(line)
-            unknown = _unknown_key(msgspec.json.decode(line))
+            unknown = unknown_key(_records(msgspec.json.decode(line)))
         except msgspec.ValidationError as error:
-            words, path = _place(str(error))
+            words, path = place_of(str(error))
             document.refuse(words, line=number, column=path)
             continue
         except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
@@ -50,7 +51,7 @@ def read(document: Document) -> Iterator[Entry]:
         elif not any(any(map(str.isalpha, f"{name.family}{name.given}")) for name in entry.names):
             document.refuse("the entry has no name", line=number, column="names")
         else:
-            yield _with_sound_dates(document, entry, number)
+            yield _sound(document, entry, number)
 
 
 def write(entries: Iterable[Entry], stream: BinaryIO) -> int:
@@ -66,14 +67,26 @@ def write(entries: Iterable[Entry], stream: BinaryIO) -> int:
 FORMAT: Final = Format("entries-jsonl", "Entries of this program (JSON lines)", read)
 
 
-def _with_sound_dates(document: Document, entry: Entry, line: int) -> Entry:
-    sound: list[str] = []
+def _sound(document: Document, entry: Entry, line: int) -> Entry:
+    """The entry without the birth dates, height and eye color that cannot be read; each is counted as dropped."""
+    kept: list[str] = []
     for value in entry.birth_dates:
         try:
-            sound.append(check_edtf(value))
+            kept.append(check_edtf(value))
         except ValueError as error:
             document.drop(f"a birth date is dropped: {error}", line=line, column="birth_dates")
-    return entry if len(sound) == len(entry.birth_dates) else msgspec.structs.replace(entry, birth_dates=tuple(sound))
+    if len(kept) != len(entry.birth_dates):
+        entry = msgspec.structs.replace(entry, birth_dates=tuple(kept))
+    if entry.height_cm is not None and entry.height_cm not in HEIGHTS:
+        document.drop(f"a height is dropped: it is not {HEIGHTS.start} to {HEIGHTS.stop - 1} cm", line=line, column="height_cm")
+        entry = msgspec.structs.replace(entry, height_cm=None)
+    if entry.eye_color is not None:
+        try:
+            people.eye_color(entry.eye_color)
+        except ValueError as error:
+            document.drop(f"an eye color is dropped: {error}", line=line, column="eye_color")
+            entry = msgspec.structs.replace(entry, eye_color=None)
+    return entry
 
 
 def check_edtf(value: str, *, today: date | None = None) -> str:
@@ -86,18 +99,23 @@ def check_edtf(value: str, *, today: date | None = None) -> str:
     return value
 
 
-def _unknown_key(raw: Any) -> str:
-    groups: list[tuple[Any, type]] = [(raw, Entry)]
+def _records(raw: Any) -> list[tuple[object, tuple[str, ...], str]]:
+    groups: list[tuple[object, type]] = [(raw, Entry)]
     groups += [(name, Name) for name in raw.get("names", ())]
     groups += [(address, Address) for address in raw.get("addresses", ())]
-    for found, record in groups:
-        for key in found:
-            if key not in _KNOWN[record]:
-                return f"{key!r} is no field of an {record.__name__}{nearest(key, _KNOWN[record])}"
+    return [(found, _KNOWN[record], record.__name__) for found, record in groups]
+
+
+def unknown_key(records: Iterable[tuple[object, tuple[str, ...], str]]) -> str:
+    """In words, the first key of a decoded object that its record lacks, of (object, its fields, what it is); empty if there is none."""
+    for found, fields, kind in records:
+        for key in found if isinstance(found, dict) else ():
+            if key not in fields:
+                return f"{key[:60]!r} is no field of {'an' if kind[0] in 'AE' else 'a'} {kind}{nearest(key, fields)}"
     return ""
 
 
-def _place(message: str) -> tuple[str, str]:
+def place_of(message: str) -> tuple[str, str]:
     """Part msgspec's message into words and path. Of a value it repeats nothing but enumerations, which are cut as well."""
     words, _, path = message.partition(" - at `$")
     return re.sub(r"Invalid enum value .*", "a value that is not allowed here", words), path.rstrip("`").lstrip(".")

@@ -103,6 +103,8 @@ def fetch(
         FetchError: refused, too large, cut off at every attempt, or not of the checksum. What was in place still is.
     """
     check_url(url, allow_http)
+    if sha256 and not re.fullmatch(r"[0-9A-Fa-f]{64}", sha256):
+        raise FetchError("the checksum to compare with is not 64 hexadecimal digits", url=url)
     with _locked(target, url):
         began = time.monotonic()
         problem = FetchError("no attempt was made", url=url)
@@ -122,11 +124,17 @@ def fetch(
 
 def check_url(url: str, allow_http: bool = False) -> None:
     """Refuse a URL that is not HTTPS (or HTTP, where allowed)."""
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise FetchError("this is no address that can be fetched", url="") from None  # it cannot be shown without what it may hold
     if parts.scheme == "http" and not allow_http:
         raise FetchError("unencrypted HTTP is not allowed: a list could be changed on its way", url=url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not host:
         raise FetchError("only https:// addresses can be fetched", url=url)
+    if parts.username is not None or parts.password is not None:
+        raise FetchError("a password does not belong in an address; give the Authorization header", url=url)
 
 
 def without_secrets(url: str) -> str:

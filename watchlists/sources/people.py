@@ -134,7 +134,7 @@ def height_cm(text: str, unit: HeightUnit = "auto") -> int | None:
     """A height in centimeters: `5'11"`, `5-11`, `511` (feet-inches, as NCIC writes it), `71 in`, `180 cm`.
 
     Raises:
-        ValueError: not a height, or no grown or growing person's (50-260 cm).
+        ValueError: not a height, or no grown or growing person's (50-250 cm).
     """
     word = text.strip().lower()
     if word.upper() in UNKNOWN_WORDS or re.fullmatch(r"0+(\.0*)?", word):
@@ -151,7 +151,7 @@ def height_cm(text: str, unit: HeightUnit = "auto") -> int | None:
             centimeters = number * 2.54
         elif unit in ("feet-inches", "auto") and len(found[1]) == 3 and number % 100 < 12:
             centimeters = (number // 100 * 12 + number % 100) * 2.54
-    if centimeters is None or not 50 <= centimeters <= 260:
+    if centimeters is None or not 50 <= round(centimeters) <= 250:
         raise ValueError("it is not a height")
     return round(centimeters)
 
