@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -27,6 +28,33 @@ OFSI = (
     "National Identification Details,Position,Address 1,Address 2,Address 3,Address 4,Address 5,Address 6,Post/Zip Code,Country,"
     "Other Information,Group Type,Alias Type,Alias Quality,Regime,Listed On,UK Sanctions List Date Designated,Last Updated,Group ID\n"
 )
+
+
+def test_the_ofsi_columns_are_the_published_ones(published: Path) -> None:
+    layout = json.loads((published / "list_formats.json").read_text(encoding="utf-8"))["uk_ofsi_conlist_csv"]
+    assert OFSI.splitlines()[1].split(",") == layout["columns"]
+
+
+def test_the_ofac_columns_are_the_published_ones(published: Path) -> None:
+    layout = json.loads((published / "list_formats.json").read_text(encoding="utf-8"))["ofac_sdn_csv"]
+    for table in ("sdn", "alt", "add"):
+        with (published / "ofac_2019" / f"{table}.csv").open(newline="", encoding="ascii") as file:
+            assert len(next(csv.reader(file))) == len(layout[table])
+
+
+def test_the_published_nsopw_query_is_of_the_schema_its_answer_is_read_by(published: Path) -> None:
+    folder = published / "sex_offender_registry_formats"
+    query = json.loads((folder / "nsopw_v1_sample_query.json").read_text(encoding="utf-8"))
+    schema = json.loads((folder / "formats.json").read_text(encoding="utf-8"))["nsopw_json_v1"]
+    assert set(query) == set(schema["query"])
+    with pytest.raises(SourceError, match="there is no array 'offenders'"):
+        list(sources.read(folder / "nsopw_v1_sample_query.json", "nsopw-json"))
+
+
+def test_every_published_file_is_read_by_some_test(published: Path) -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    unread = {path.name for path in published.rglob("*") if path.is_file() and path.name not in tests and path.parent.name != "ofac_2019"}
+    assert unread == set() and "ofac_2019" in tests
 
 
 def ofsi_row(**cells: str) -> str:
