@@ -238,6 +238,19 @@ def _cut_without_separators(body: str, subfiles: list[str], version: int) -> lis
     starts = [match.start() for match in re.finditer(r"(?=(D[A-D][A-Z]))", body) if match[1] in allowed]
     if not starts or starts[0] != 0:
         return [body]
+    best = _likeliest_cuts(body, starts, version)
+    # Some text fields leave a blank for each separator: an element's name without one before it is rather part of a word.
+    after_blank = [at for at in starts if at == 0 or body[at - 1] == " "]
+    if len(after_blank) < len(starts) and (other := _likeliest_cuts(body, after_blank, version)):
+        best = other if best is None or other[0] >= best[0] else best
+    if best is None:
+        raise DocumentError("separators_lost", "The scanner lost the separators between fields and they cannot be told apart. Scan again.")
+    cuts = best[1]
+    return [body[start:end] for start, end in zip(cuts, [*cuts[1:], len(body)], strict=True)]
+
+
+def _likeliest_cuts(body: str, starts: list[int], version: int) -> tuple[int, list[int]] | None:
+    """Of the ways to cut ``body`` at ``starts``, the first among them, the one with the highest score: two for a usual element."""
     required = frozenset(MANDATORY.get(version, ()))
     last_of = {body[at : at + 3]: at for at in starts}
     best: tuple[int, list[int]] | None = None
@@ -247,7 +260,7 @@ def _cut_without_separators(body: str, subfiles: list[str], version: int) -> lis
         nonlocal best, steps
         key = body[position : position + 3]
         value_of, now_used, now_cuts = VALUES[key], used | {key}, [*cuts, position]
-        score += -1 if key in UNUSUAL else 1
+        score += -2 if key in UNUSUAL else 2
         for nxt in starts:
             if nxt < position + 3:
                 continue
@@ -256,14 +269,13 @@ def _cut_without_separators(body: str, subfiles: list[str], version: int) -> lis
             if steps > _MAX_STEPS:
                 return
             if inner not in now_used and value_of.fullmatch(body[position + 3 : nxt].strip()):
-                extend(nxt, now_cuts, now_used, score)
+                # "9 DAIRY LANE" is rather one street than a "9" and a city.
+                bare = key == "DAG" and not any(map(str.isalpha, body[position + 3 : nxt]))
+                extend(nxt, now_cuts, now_used, score - bare)
             if inner in required and inner not in now_used and last_of[inner] == nxt:
                 return  # going on would swallow an element that must be there
         if value_of.fullmatch(body[position + 3 :].strip()) and (best is None or score > best[0]):
             best = score, now_cuts
 
     extend(0, [], frozenset(), 0)
-    if best is None:
-        raise DocumentError("separators_lost", "The scanner lost the separators between fields and they cannot be told apart. Scan again.")
-    cuts = best[1]
-    return [body[start:end] for start, end in zip(cuts, [*cuts[1:], len(body)], strict=True)]
+    return best

@@ -10,7 +10,8 @@ from .document import DocumentWarning
 __all__ = ["DateReader"]
 
 _DIGITS = re.compile(r"(\d{4})[-/. ]?(\d{2})[-/. ]?(\d{2})(?!\d)|(\d{2})[-/. ](\d{2})[-/. ](\d{4})(?!\d)")
-_ABSENT = re.compile(r"(?:NONE|UNAVL|N/A|MMDDCCYY|CCYYMMDD|0*|9{8})?", re.IGNORECASE)
+# "Never" is written as nines, too: all of them, or the year alone.
+_ABSENT = re.compile(r"(?:NONE|UNAVL|N/A|MMDDCCYY|CCYYMMDD|0*|9999\d{4}|\d{4}9999)?", re.IGNORECASE)
 # No living holder was born before, no card runs until after.
 _FIRST_YEAR, _LAST_YEAR = 1890, 2150
 

@@ -127,7 +127,8 @@ def _standard(lines: list[str], zone: _Zone, today: date) -> IdDocument:
     def checked_date(field: str, place: tuple[int, int, int]) -> str:
         line, start, end = place
         value, digit = lines[line][start:end], lines[line][end]
-        if not _holds(value, digit):
+        # A date has no letters, even where they count the same: G is 16 and 6 is 6, to a check digit.
+        if not _holds(value, digit) or not value.replace("<", "0").isdigit():
             mended = value.translate(_TO_DIGIT), digit.translate(_TO_DIGIT)
             if mended != (value, digit) and _holds(*mended):
                 value, digit = mended
@@ -144,6 +145,12 @@ def _standard(lines: list[str], zone: _Zone, today: date) -> IdDocument:
     expiry_text = checked_date("expiry_date", zone.expiry)
     number, number_ok = _number(lines, work, zone, warnings)
     results.append(number_ok)
+    if zone is _TD3:
+        personal = (1, 28, 42)
+        if not _holds(lines[1][28:42], lines[1][42]):
+            mended = _mended(work, zone, personal) is not None
+            warnings.append(DocumentWarning("character_mended" if mended else "check_digit_wrong", "personal_number"))
+            results.append(mended)
     if zone.composite_at is not None:
         line, at = zone.composite_at
         covered = "".join("".join(work[row][start:end]) for row, start, end in zone.composite)
@@ -154,9 +161,6 @@ def _standard(lines: list[str], zone: _Zone, today: date) -> IdDocument:
             else:
                 warnings.append(DocumentWarning("check_digit_wrong", "composite_check_digit"))
                 results.append(False)
-    if zone is _TD3 and not _holds(lines[1][28:42], lines[1][42]):
-        warnings.append(DocumentWarning("check_digit_wrong", "personal_number"))
-        results.append(False)
     if not any(results[:3]):
         raise DocumentError("mrz_unreadable", "None of the check digits matches: the lines were misread. Scan them again.")
 
@@ -186,18 +190,28 @@ def _number(lines: list[str], work: list[list[str]], zone: _Zone, warnings: list
             return value + tail[:-1], held
     if _holds(value, digit):
         return value.strip("<").replace("<", " ") or None, True
-    found = _mend_number(value, digit)
-    if found is not None:
-        # One digit in ten is right by chance: the composite digit has to agree with the mend as well.
-        trial = list(work[row])
-        trial[start:end] = found[0]
-        trial[end] = found[1]
-        if zone.composite_at is None or _composite_holds(work, row, trial, zone):
-            work[row] = trial
-            warnings.append(DocumentWarning("character_mended", "number"))
-            return found[0].strip("<").replace("<", " "), True
+    mended = _mended(work, zone, zone.number)
+    if mended is not None:
+        warnings.append(DocumentWarning("character_mended", "number"))
+        return mended.strip("<").replace("<", " "), True
     warnings.append(DocumentWarning("check_digit_wrong", "number"))
     return value.strip("<").replace("<", " ") or None, False
+
+
+def _mended(work: list[list[str]], zone: _Zone, place: tuple[int, int, int]) -> str | None:
+    """The field at ``place`` with its misread characters put right, in ``work`` too; None where no mend is proved."""
+    row, start, end = place
+    found = _mend_number("".join(work[row][start:end]), work[row][end])
+    if found is None:
+        return None
+    # One digit in ten is right by chance: the composite digit has to agree with the mend as well.
+    trial = list(work[row])
+    trial[start:end] = found[0]
+    trial[end] = found[1]
+    if zone.composite_at is not None and not _composite_holds(work, row, trial, zone):
+        return None
+    work[row] = trial
+    return found[0]
 
 
 def _composite_holds(work: list[list[str]], row: int, trial: list[str], zone: _Zone) -> bool:

@@ -16,6 +16,7 @@ __all__ = ["MAX_SCAN_BYTES", "parse"]
 # separators and refuses a 10 MB paste before any pattern looks at it.
 MAX_SCAN_BYTES = 16_384
 
+_TOKENS = ("VB1:", "VI1:")
 # RFC 9285 base45 alphabet; a signed token has at least a COSE header and a 64-byte signature.
 _TOKEN = re.compile(r"(V[BI]1):([0-9A-Z $%*+\-./:]{60,4000})\Z")
 _CARD = re.compile(r"[;]?([0-9A-Za-z][0-9A-Za-z _./=:\-]{1,62}[0-9A-Za-z])[?]?\Z")
@@ -34,11 +35,13 @@ def parse(data: bytes, *, today: date | None = None) -> Reading:
         raise DocumentError("empty", "Nothing was scanned. Hold the document closer and scan again.")
     if len(data) > MAX_SCAN_BYTES:
         raise DocumentError("too_long", "This is longer than any identity document's barcode. Scan the document again.")
+    if not _looks_known(data) and _looks_known(data.swapcase()):
+        data = data.swapcase()  # typed by a keyboard wedge while Caps Lock was on
     if looks_like_aamva(data):
         return parse_aamva(data, today=today)
     text = _decode(data)
     stripped = text.strip()
-    if stripped[:4] in ("VB1:", "VI1:"):
+    if stripped[:4] in _TOKENS:
         # Only line endings are a scanner's own: a base45 text may itself end in a blank.
         return _token(text.lstrip().rstrip("\r\n\t\x00"))
     if looks_like_mrz(stripped):
@@ -49,6 +52,10 @@ def parse(data: bytes, *, today: date | None = None) -> Reading:
     raise DocumentError(
         "unknown", "This is neither an identity document nor a badge this program knows. Try the other side, or type it in."
     )
+
+
+def _looks_known(data: bytes) -> bool:
+    return looks_like_aamva(data) or data.strip()[:4].decode("latin-1") in _TOKENS
 
 
 def _token(text: str) -> BadgeToken | InvitationToken:

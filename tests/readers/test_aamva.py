@@ -178,6 +178,13 @@ def test_a_card_in_order_and_one_read_line_by_line_give_the_same(rows: Callable[
     assert by_line > 60
 
 
+def test_a_wedge_that_types_with_caps_lock_on_gives_the_same() -> None:
+    payload = license_payload(middle_names=("LEE",))
+    assert parse(payload.swapcase(), today=TODAY) == parse(payload, today=TODAY)
+    token = b"VB1:" + b"6BF+70 T*" * 12
+    assert parse(token.swapcase()) == parse(token)
+
+
 def test_pipes_for_separators() -> None:
     document = parse_aamva("@|\x1e|ANSI 636005080001DL00310200DL" + BODY.replace("\n", "|") + "|", today=TODAY)
     assert names(document) == ("SAMPLE", "JORDAN", "LEE", None)
@@ -225,6 +232,28 @@ def test_a_name_that_holds_an_element_name_survives_lost_separators_or_is_refuse
         return
     assert document.family_name == family or document.warned("element_missing") or document.warned("separators_lost")
     assert document.birth_date == date(1985, 4, 12)
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "street", "city"),
+    [
+        ("BRADAC", "JORDAN", "12 CEDAR DRIVE APT D", "SAN DIEGO"), ("MADDOX", "CANDACE", "9 DAIRY LANE", "DAYTON"),
+        ("DADDARIO", "DACIA", "100 DAKOTA AVENUE", "CEDAR RAPIDS"),
+    ],
+)  # fmt: skip
+def test_where_a_blank_stands_for_each_separator_words_are_not_cut(family: str, given: str, street: str, city: str) -> None:
+    body = BODY.replace("SAMPLE", family).replace("JORDAN", given).replace("1 A ST", street).replace("OXFORD", city)
+    document = card(body.replace("\n", " "), end="")
+    assert names(document) == (family, given, "LEE", None)
+    assert document.address is not None
+    assert (document.address.street, document.address.city) == (street, city)
+    assert document.warned("separators_lost")
+
+
+def test_a_street_is_no_bare_number_where_separators_are_lost() -> None:
+    document = card(BODY.replace("1 A ST", "9 DAIRY LANE").replace("\n", ""), end="")
+    assert document.address is not None
+    assert (document.address.street, document.address.city) == ("9 DAIRY LANE", "OXFORD")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +314,7 @@ def test_a_day_first_date_says_so_and_decides_for_the_ambiguous_ones() -> None:
     assert document.warned("date_order_guessed")
 
 
-@pytest.mark.parametrize("value", ["NONE", "", "00000000", "99999999"])
+@pytest.mark.parametrize("value", ["NONE", "", "00000000", "99999999", "12319999", "99991231"])
 def test_a_document_without_expiry_says_so(value: str) -> None:
     document = card(BODY.replace("DBA04122031", f"DBA{value}"))
     assert document.expiry_date is None

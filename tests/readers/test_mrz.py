@@ -153,3 +153,25 @@ def test_what_a_passport_says_is_what_is_read(
     assert document.verification == "check_digits"
     assert (document.family_name, document.given_name, list(document.middle_names)) == (family, given_names[0], given_names[1:])
     assert (document.number, document.birth_date, document.expiry_date, document.sex) == (number, birth, expiry, sex)
+
+
+SPECIMEN = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F1204159ZE184226B<<<<<10"
+
+
+@pytest.mark.parametrize(("at", "wrong"), [(42, "I"), (36, "8")])
+def test_a_misread_personal_number_is_mended_where_both_digits_prove_it_and_else_proves_nothing(at: int, wrong: str) -> None:
+    first, second = SPECIMEN.split("\n")
+    document = parse_mrz(f"{first}\n{second[:at]}{wrong}{second[at + 1 :]}", today=TODAY)
+    assert (document.number, document.birth_date) == ("L898902C3", date(1974, 8, 12))
+    mended = document.warned("character_mended")
+    assert document.verification == ("check_digits" if mended else "none")
+    assert mended == (at == 42)
+
+
+def test_a_letter_in_a_date_is_mended_even_where_it_counts_the_same() -> None:
+    """G is 16: the check digit holds with it, and no date has letters."""
+    visa = "V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<\nL8988901C4XXX4009078F9612109<<<<<<<<"
+    document = parse_mrz(visa.replace("961210", "9G1210"), today=TODAY)
+    assert document.expiry_date == date(1996, 12, 10)
+    assert document.warned("character_mended")
+    assert document.verification == "check_digits"
