@@ -58,6 +58,7 @@ from visitor.visits import routes as visits_routes
 from visitor.visits.badge import BadgeContents
 from visitor.visits.jobs import EndOfDay
 from visitor.visits.readings import ReaderWatch, Readings
+from visitor.visits.rescreening import Rescreening
 from visitor.visits.service import Visits
 from visitor.visits.views import Views
 from visitor.web import routes as web_routes
@@ -97,9 +98,10 @@ class Node:
         self.door_bridge = Bridge(self.doors, self.sites, self.bus, database, keys, self._door_reader)
         self.readings = Readings(self.bus)
         self.readers = ReaderWatch(self.readings)
+        self.rescreening = Rescreening(database, self.bus, self.people, self.screening)
         self.visits = Visits(
-            database, self.bus, keys, self.sites, self.accounts, self.people, self.screening, self.policies, self.credentials,
-            self.badges, self.escorts, self.readings,
+            database, keys, self.sites, self.accounts, self.people, self.screening, self.policies, self.credentials,
+            self.badges, self.escorts, self.readings, self.rescreening,
         )
         self.end_of_day = EndOfDay(database, self.visits)
         self.views = Views(self.sites, self.accounts, self.people, self.screening, self.badges)
@@ -121,6 +123,7 @@ class Node:
             self._parts.append((self.doors.start, self.doors.stop))
             self._parts.append((self.door_bridge.start, self.door_bridge.stop))
             self._parts.append((self.printing.start, self.printing.stop))
+            self._parts.append((self.rescreening.start, self.rescreening.stop))
             self._parts.append((self.end_of_day.start, self.end_of_day.stop))
         # Anything with a problem says so here: name → a sentence for a person; served by /health.
         self.degraded: dict[str, Callable[[], str]] = {

@@ -405,7 +405,7 @@ def _on_site(**changes: Any) -> Any:
     fields: dict[str, Any] = {
         "site_id": new_id(), "visit_id": new_id(), "person_id": new_id(), "name": "ANA LÓPEZ", "status": "on_site", "held_reason": "",
         "purpose": "meeting", "host_id": None, "host": "", "zones": [], "escort_required": False, "escort": "", "badge_number": 7,
-        "checked_in_at": now - timedelta(minutes=30), "valid_until": now + timedelta(minutes=30), "screening": "clear", "last_place": "",
+        "checked_in_at": now - timedelta(minutes=30), "valid_until": now + timedelta(minutes=30), "screening": "clear", "screened_at": now, "last_place": "",
         "last_seen": None, "has_photo": False, **changes,
     }
     return OnSite(**fields)
@@ -422,10 +422,13 @@ def test_the_board_puts_who_waits_first_and_who_is_overdue_apart() -> None:
             _on_site(name="Held Then", status="held", held_reason="possible-match", screening="possible_match", checked_in_at=now),
             _on_site(name="Sure", status="held", held_reason="possible-match", screening="confirmed", checked_in_at=now),
             _on_site(name="Waits", status="awaiting_escort", host="Mr. Hart", checked_in_at=now),
+            _on_site(name="Since Inside", screening="possible_match", screened_at=now),
         ],
         {"meeting": "Meeting"}, zone, now,
     )
+    assert (sorted_rows.needs[0].since, sorted_rows.needs[0].more) == (now, "badge 7")
     assert [(r.name, r.kind, r.says) for r in sorted_rows.needs] == [
+        ("Since Inside", "stop", "Inside; possible match"),
         ("Held First", "wait", "No ID"), ("Held Then", "wait", "Possible match"), ("Sure", "stop", "Confirmed on a list"),
     ]
     assert [(r.name, r.kind, r.more) for r in sorted_rows.escorts] == [("Waits", "info", "host: Mr. Hart")]
@@ -438,6 +441,8 @@ def test_the_board_puts_who_waits_first_and_who_is_overdue_apart() -> None:
     [
         ("held", True, False, {"decide", "refuse", "cancel"}), ("held", False, True, {"refuse", "cancel"}),
         ("held", False, False, {"approve", "refuse", "cancel"}), ("on_site", False, False, {"check_out", "reprint", "remove"}),
+        ("on_site", True, False, {"decide", "check_out", "remove"}), ("on_site", False, True, {"check_out", "remove"}),
+        ("awaiting_escort", False, False, {"accept", "reprint", "cancel"}), ("awaiting_escort", True, False, {"decide", "cancel"}),
         ("checked_out", False, False, set()),
     ],
 )

@@ -10,6 +10,11 @@ select site_id, id, visit_id, outcome, reason, revisions, matches, screened_at, 
 from screenings where site_id = :site_id and visit_id = :visit_id and superseded_by is null
 order by screened_at desc, id desc limit 1;
 
+-- name: latest_for_update^
+select site_id, id, visit_id, outcome, reason, revisions, matches, screened_at, decided_at, decided_by, superseded_by, identity_key
+from screenings where site_id = :site_id and visit_id = :visit_id and superseded_by is null
+order by screened_at desc, id desc limit 1 for update;
+
 -- name: latest_of
 select distinct on (visit_id) site_id, id, visit_id, outcome, reason, revisions, matches, screened_at, decided_at, decided_by,
   superseded_by, identity_key

@@ -119,13 +119,17 @@ class Screening:
             await store.supersede(tx.conn, site_id, supersedes, row.id)
         return row
 
-    async def latest(self, site_id: UUID, visit_id: UUID, conn: db.Connection | None = None) -> ScreeningRow:
-        """The screening that counts for a visit. Raises NoSuchScreening."""
+    def revisions(self) -> dict[str, int]:
+        """Which revision of every list is searched now."""
+        return self._registries.revisions()
+
+    async def latest(self, site_id: UUID, visit_id: UUID, conn: db.Connection | None = None, *, lock: bool = False) -> ScreeningRow:
+        """The screening that counts for a visit; locked (in a transaction) against a decision. Raises NoSuchScreening."""
         if conn is None:
             async with self._db.connection() as own:
                 found = await store.latest(own, self._keys, site_id, visit_id)
         else:
-            found = await store.latest(conn, self._keys, site_id, visit_id)
+            found = await store.latest(conn, self._keys, site_id, visit_id, lock=lock)
         if found is None:
             raise NoSuchScreening("This visit was not screened.")
         return found

@@ -41,8 +41,9 @@ async def supersede(conn: db.Connection, site_id: UUID, screening_id: UUID, by: 
     await _q.supersede(conn, site_id=site_id, id=screening_id, by=by)
 
 
-async def latest(conn: db.Connection, keys: KeyRing, site_id: UUID, visit_id: UUID) -> ScreeningRow | None:
-    row = await _q.latest(conn, site_id=site_id, visit_id=visit_id)
+async def latest(conn: db.Connection, keys: KeyRing, site_id: UUID, visit_id: UUID, *, lock: bool = False) -> ScreeningRow | None:
+    query = _q.latest_for_update if lock else _q.latest
+    row = await query(conn, site_id=site_id, visit_id=visit_id)
     return None if row is None else _opened(keys, row)
 
 

@@ -211,6 +211,7 @@ class OnSite(msgspec.Struct, frozen=True):
     checked_in_at: datetime
     valid_until: datetime
     screening: str
+    screened_at: datetime | None
     last_place: str
     last_seen: datetime | None
     has_photo: bool

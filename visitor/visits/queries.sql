@@ -69,16 +69,18 @@ select id, number, status, kid, issued_at, expires_at from badges where site_id 
 select site_id, id from visits
 where status in ('on_site', 'awaiting_escort', 'approved', 'held') and site_id = :site_id and checked_in_at < :midnight;
 
--- name: unscreened
+-- name: outdated
+-- Open visits whose screening that counts was against other revisions than these, or could not be done.
 select v.id from visits v
-join lateral (select outcome from screenings s where s.site_id = v.site_id and s.visit_id = v.id and s.superseded_by is null
-  order by s.screened_at desc limit 1) s on s.outcome = 'unavailable'
-where v.status = 'held' and v.checked_in_at > :since limit 200;
+join lateral (select outcome, revisions from screenings s where s.site_id = v.site_id and s.visit_id = v.id and s.superseded_by is null
+  order by s.screened_at desc, s.id desc limit 1) s on s.outcome <> 'confirmed'
+where v.status in ('held', 'approved', 'awaiting_escort', 'on_site') and (s.outcome = 'unavailable' or s.revisions <> :revisions::jsonb)
+order by v.checked_in_at;
 
 -- name: on_site
 select v.site_id, v.id as visit_id, v.person_id, p.given_name, p.family_name, v.status, v.held_reason, v.purpose, v.host_id,
   coalesce(h.name, '') as host, v.zones, v.escort_required, coalesce(e.name, '') as escort, b.number as badge_number,
-  v.checked_in_at, v.valid_until, coalesce(s.outcome, '') as screening,
+  v.checked_in_at, v.valid_until, coalesce(s.outcome, '') as screening, s.screened_at,
   coalesce(seen.place, '') as last_place, seen.at as last_seen, p.photo is not null as has_photo
 from visits v
 join people p on p.site_id = v.site_id and p.id = v.person_id
@@ -89,7 +91,7 @@ left join lateral (
   where x.site_id = v.site_id and x.visit_id = v.id and x.state = 'accepted' order by x.accepted_at desc limit 1
 ) e on true
 left join lateral (
-  select outcome from screenings x where x.site_id = v.site_id and x.visit_id = v.id and x.superseded_by is null
+  select outcome, screened_at from screenings x where x.site_id = v.site_id and x.visit_id = v.id and x.superseded_by is null
   order by screened_at desc limit 1
 ) s on true
 left join lateral (

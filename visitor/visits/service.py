@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -18,7 +16,6 @@ from visitor.badges.service import Badges
 from visitor.credentials.service import Credentials
 from visitor.errors import BadInput, NotFound
 from visitor.escorts.service import Escorts
-from visitor.events import EventBus
 from visitor.ids import new_id
 from visitor.keys import KeyRing, TokenInvalid, token_bytes
 from visitor.people.models import Identity, Person, PersonFacts, facts_of
@@ -27,7 +24,7 @@ from visitor.people.service import People
 from visitor.policies import policy
 from visitor.policies.models import Purpose, PurposePolicy
 from visitor.policies.service import Policies
-from visitor.screening.models import ScreeningRow, Unavailable, Verdict
+from visitor.screening.models import ScreeningRow, Verdict
 from visitor.screening.service import Screening, subject_of
 from visitor.security import Principal
 from visitor.sites.models import Station as StationRow
@@ -35,9 +32,8 @@ from visitor.sites.service import Sites
 from visitor.visits import models, store
 from visitor.visits.models import CheckIn, OnSite, Status, Visit
 from visitor.visits.readings import Readings
+from visitor.visits.rescreening import Rescreening
 from visitor.visits.scans import read_document
-
-log = logging.getLogger(__name__)
 
 
 class Fresh(msgspec.Struct, frozen=True):
@@ -64,8 +60,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 class Visits:
     def __init__(
-        self, database: db.Database, bus: EventBus, keys: KeyRing, sites: Sites, accounts: Accounts, people: People, screening: Screening,
-        policies: Policies, credentials: Credentials, badges: Badges, escorts: Escorts, readings: Readings,
+        self, database: db.Database, keys: KeyRing, sites: Sites, accounts: Accounts, people: People, screening: Screening,
+        policies: Policies, credentials: Credentials, badges: Badges, escorts: Escorts, readings: Readings, rescreening: Rescreening,
     ) -> None:
         self._db = database
         self._keys = keys
@@ -78,8 +74,7 @@ class Visits:
         self._badges = badges
         self._escorts = escorts
         self._readings = readings
-        bus.on(self._on_event)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._rescreening = rescreening
 
     # ── check-in ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -257,7 +252,8 @@ class Visits:
     async def approve(self, principal: Principal, visit_id: UUID, reason: str) -> Visit:
         """Let a held visitor in. Raises ScreeningUndecided while a possible match is open, WrongState when not held."""
         reason = _reason(reason)
-        await self._screen_again(await self.get(principal, visit_id, "desk", "admin"))
+        await self.get(principal, visit_id, "desk", "admin")
+        await self._rescreening.again(visit_id)  # the lists may have changed, or come back, while the visitor waited
         async with self._db.transaction() as tx:
             visit = await self._locked(tx, principal, visit_id, "on_site")
             screening = await self._screening.latest(visit.site_id, visit.id, tx.conn)
@@ -319,6 +315,10 @@ class Visits:
             visit = await self._locked(tx, principal, visit_id, None, "hall", "desk", "admin")
             if visit.status != "awaiting_escort":
                 raise models.WrongState("This visitor does not wait for an escort.")
+            screening = await self._screening.latest(visit.site_id, visit.id, tx.conn)
+            if screening.undecided or screening.outcome == "confirmed":
+                # A list changed while the visitor waited: nobody is led in past it.
+                raise models.ScreeningUndecided("This visitor possibly matches an entry of a list. The front office decides first.")
             await self._escorts.accept(tx, visit.site_id, visit.id, staff_id, actor=principal.actor)
             await store.queries.set_status(tx.conn, site_id=visit.site_id, id=visit.id, status="on_site")
             await self._credentials.activate(tx, visit.site_id, visit.id, actor=principal.actor)
@@ -362,48 +362,6 @@ class Visits:
         if visit_id is None:
             raise models.NotOnSite("This badge belongs to no visit.")
         return visit_id
-
-    # ── screening again ──────────────────────────────────────────────────────────────────────────────────
-
-    async def _screen_again(self, visit: Visit) -> None:
-        """When the screening was not available, try once more with what is sealed of the person."""
-        latest = await self._screening.latest(visit.site_id, visit.id)
-        if latest.outcome != "unavailable" or visit.status != "held":
-            return
-        person = await self._people.person(visit.site_id, visit.person_id)
-        facts = await self._people.facts(person)
-        verdict = await self._screening.screen(subject_of(facts), person.identity)
-        if isinstance(verdict, Unavailable):
-            return
-        async with self._screening.acting() as tx:
-            visit_now = await store.visit(tx.conn, visit.id, lock=True)
-            if visit_now is None or visit_now.status != "held" or not await self._screening.still_current(tx, verdict):
-                return
-            await self._screening.record(tx, visit.site_id, visit.id, verdict, supersedes=latest.id)
-            reason = policy.held_by(verdict) or "needs-staff"
-            await store.queries.hold_for(tx.conn, site_id=visit.site_id, id=visit.id, held_reason=reason)
-            await audit.record(tx, visit.site_id, "system", "screening.repeated", latest.id, visit=str(visit.id))
-            tx.notify("visits", visit.site_id, visit.id)
-
-    async def _on_event(self, event: db.Event) -> None:
-        if event.topic == "watchlists":
-            task = asyncio.create_task(self._screen_all_again(), name="screen-again")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _screen_all_again(self) -> None:
-        """Lists came back: screen who waits because they were away. They stay held; the desk sees the new result."""
-        try:
-            since = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-            async with self._db.connection() as conn:
-                waiting = [row["id"] async for row in store.queries.unscreened(conn, since=since)]
-            for visit_id in waiting:
-                async with self._db.connection() as conn:
-                    visit = await store.visit(conn, visit_id)
-                if visit is not None:
-                    await self._screen_again(visit)
-        except Exception:
-            log.exception("screening again failed; the visitors stay held")
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -33,6 +33,11 @@ _SCREENED: Mapping[str, tuple[Kind, str]] = {
     "confirmed": ("stop", "Confirmed on a list"),
     "cleared": ("info", "Cleared; let in?"),
 }
+_INSIDE: Mapping[str, tuple[Kind, str]] = {
+    "possible_match": ("stop", "Inside; possible match"),
+    "escalated": ("wait", "Inside; asked, no answer yet"),
+    "confirmed": ("stop", "Inside; confirmed on a list"),
+}
 OUTCOMES: Mapping[str, str] = {
     "walked-to-office": "On the way to you", "left": "Left the building", "help-needed": "Help needed now", "lost-sight": "Lost from sight",
 }
@@ -61,11 +66,17 @@ class Board(msgspec.Struct, frozen=True):
 
 
 def board(visits: Iterable[OnSite], purposes: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Board:
-    """Sort open visits. Those who wait longest stand first, then those longest overdue, then who came last."""
-    needs, escorts, over, here = [], [], [], []
+    """Sort open visits. Those who wait longest stand first, then those longest overdue, then who came last.
+
+    Before all of them stands whoever is inside and became a possible match of a list since.
+    """
+    inside, needs, escorts, over, here = [], [], [], [], []
     for visit in visits:
         if visit.status == "held":
             needs.append(_held(visit, purposes))
+        elif visit.screening in _INSIDE:
+            # A list changed while the visitor was here: before everyone who waits at the door.
+            inside.append(_inside(visit, purposes, zone))
         elif visit.status in ("awaiting_escort", "approved"):
             escorts.append(_row(visit, purposes, "info", "Waits for an escort", f"host: {visit.host}" if visit.host else "ask someone"))
         elif visit.valid_until <= now:
@@ -74,10 +85,11 @@ def board(visits: Iterable[OnSite], purposes: Mapping[str, str], zone: ZoneInfo,
         else:
             says = f"With {visit.escort}" if visit.escort else f"Here until {clock(visit.valid_until, zone)}"
             here.append(_row(visit, purposes, "ok", says, _seen(visit, zone)))
+    inside.sort(key=lambda r: r.since)
     needs.sort(key=lambda r: r.since)
     escorts.sort(key=lambda r: r.since)
     here.sort(key=lambda r: r.since, reverse=True)
-    return Board(tuple(needs), tuple(escorts), tuple(row for _, row in sorted(over, key=lambda pair: pair[0])), tuple(here))
+    return Board((*inside, *needs), tuple(escorts), tuple(row for _, row in sorted(over, key=lambda pair: pair[0])), tuple(here))
 
 
 def _held(visit: OnSite, purposes: Mapping[str, str]) -> Row:
@@ -85,6 +97,11 @@ def _held(visit: OnSite, purposes: Mapping[str, str]) -> Row:
     if visit.held_reason != "possible-match" and visit.screening != "confirmed":
         kind, says = "wait", _HELD.get(visit.held_reason, "Decide at the desk")
     return _row(visit, purposes, kind, says, "")
+
+
+def _inside(visit: OnSite, purposes: Mapping[str, str], zone: ZoneInfo) -> Row:
+    row = _row(visit, purposes, *_INSIDE[visit.screening], _seen(visit, zone))
+    return msgspec.structs.replace(row, since=visit.screened_at or row.since)
 
 
 def _row(visit: OnSite, purposes: Mapping[str, str], kind: Kind, says: str, more: str) -> Row:

@@ -33,7 +33,7 @@ def _context(faces: Faces, principal: Principal, site: Site, **more: Any) -> dic
 async def _board(faces: Faces, principal: Principal, site: Site) -> dict[str, Any]:
     purposes = {p.key: p.label_en for p in (await faces.policies.current()).purposes}
     rows = board(await faces.visits.open_at(site.id), purposes, site.zone_info, datetime.now(UTC))
-    last = rows.needs[-1] if rows.needs else None
+    last = max(rows.needs, key=lambda row: row.since, default=None)
     return {
         "needs": rows.needs, "escorts": rows.escorts, "over": rows.over, "here": rows.here, "outcomes": OUTCOMES,
         "challenges": await faces.hall.challenges(principal, site.id), "announce": f"{last.name}: {last.says}" if last else "",

@@ -16,7 +16,7 @@ from visitor.people.service import People
 from visitor.policies.models import PurposePolicy
 from visitor.registries.service import Registries
 from visitor.screening.models import UNAVAILABLE
-from visitor.visits.models import OnSite, Visit
+from visitor.visits.models import OPEN, OnSite, Visit
 from visitor.visits.views import DeskView, Views
 from visitor.web.templating import clock, named
 from watchlists import Entry
@@ -75,8 +75,14 @@ def may_do(status: str, undecided: bool, confirmed: bool) -> frozenset[str]:
             return frozenset({"decide", "refuse", "cancel"})
         return frozenset({"refuse", "cancel"}) if confirmed else frozenset({"approve", "refuse", "cancel"})
     if status in ("awaiting_escort", "approved"):
+        if undecided or confirmed:  # a list changed while the visitor waited
+            return frozenset({"decide", "cancel"} if undecided else {"cancel"})
         return frozenset({"accept", "reprint", "cancel"} if status == "awaiting_escort" else {"cancel"})
-    return frozenset({"check_out", "reprint", "remove"}) if status == "on_site" else frozenset()
+    if status == "on_site":
+        if undecided or confirmed:  # a list changed while the visitor was here
+            return frozenset({"decide", "check_out", "remove"} if undecided else {"check_out", "remove"})
+        return frozenset({"check_out", "reprint", "remove"})
+    return frozenset()
 
 
 async def review(
@@ -86,7 +92,7 @@ async def review(
     """Gather a visit for the desk; `row` is its line of the board while it is open, `titles` the lists' names for people."""
     view = await views.desk(visit)
     screening = view.screening
-    undecided = screening is not None and not screening.decided and view.status == "held"
+    undecided = screening is not None and not screening.decided and view.status in OPEN
     confirmed = screening is not None and screening.outcome == "confirmed"
     matches = list(screening.matches) if screening is not None and screening.outcome != "clear" else []
     facts = await people.facts(await people.person(visit.site_id, visit.person_id))
@@ -108,9 +114,14 @@ async def review(
 def _question(view: DeskView, undecided: bool, confirmed: bool, candidates: int) -> tuple[str, str]:
     if undecided:
         asked = view.screening is not None and view.screening.outcome == "escalated"
+        if view.status != "held":
+            under = "Handed on; the visitor is still here." if asked else "A list changed after this visitor came in. Nobody has been told."
+            return "Is this the same person?", under
         return "Is this the same person?", "Handed on; the visitor still waits." if asked else "Nobody has been told. Only you see this."
     if confirmed and view.status == "held":
         return "Confirmed on a list", "The visitor may not go in. Speak to them with someone beside you."
+    if confirmed and view.status in OPEN:
+        return "Confirmed on a list", "The visitor is here. Go to them with someone beside you, then record that they were sent away."
     cleared = view.screening is not None and view.screening.outcome == "cleared"
     return {
         "held": ("Let this visitor in?", "The match is cleared; the visitor waits for your word." if cleared else view.reason_text),
