@@ -39,6 +39,10 @@ from . import (
 __all__ = ["main"]
 
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"P5", b"P6", b"BM", b"RIFF", b"GIF8")
+# What cameras and phones make as well, and is refused in words instead of being taken for a scan.
+_OTHER_PICTURES = (b"II*\x00", b"MM\x00*", b"%PDF-")
+# Larger than any picture that is opened; "decode /dev/zero" ends, too.
+_MAX_BYTES = 40_000_001
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,8 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="list card readers, serial ports and input devices")
     watch = commands.add_parser("watch", help="show what readers report until interrupted")
-    watch.add_argument("--serial", action="append", default=[], metavar="PATH[@BAUD]", help="a serial scanner")
-    watch.add_argument("--tcp", action="append", default=[], metavar="HOST:PORT", help="a network scanner that waits for us")
+    watch.add_argument("--serial", action="append", default=[], type=_serial, metavar="PATH[@BAUD]", help="a serial scanner")
+    watch.add_argument("--tcp", action="append", default=[], type=_tcp, metavar="HOST:PORT", help="a network scanner that waits for us")
     watch.add_argument("--listen", action="append", default=[], type=int, metavar="PORT", help="a network scanner that connects to us")
     watch.add_argument("--input", action="append", default=[], metavar="PATH", help="a keyboard wedge's input device, grabbed")
     watch.add_argument("--cards", action="store_true", help="all PC/SC card readers")
@@ -73,6 +77,20 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
+def _serial(text: str) -> SerialLine:
+    path, _, baud = text.partition("@")
+    if not path or not (baud or "9600").isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not PATH or PATH@BAUD, like /dev/ttyUSB0@115200")
+    return SerialLine(path, int(baud or 9600))
+
+
+def _tcp(text: str) -> TcpLine:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, like 192.0.2.7:4001")
+    return TcpLine(host.strip("[]"), int(port))
+
+
 def _list() -> int:
     try:
         cards = list_card_readers()
@@ -93,16 +111,14 @@ def _list() -> int:
 
 async def _watch(options: argparse.Namespace) -> None:
     scanners: list[LineScanner | ListeningScanner | InputScanner] = []
-    for text in options.serial:
-        path, _, baud = text.partition("@")
-        scanners.append(LineScanner(name=path, line=SerialLine(path, int(baud or 9600))))
-    for text in options.tcp:
-        host, _, port = text.rpartition(":")
-        scanners.append(LineScanner(name=text, line=TcpLine(host, int(port))))
+    scanners += [LineScanner(name=line.path, line=line) for line in options.serial]
+    scanners += [LineScanner(name=f"{line.host}:{line.port}", line=line) for line in options.tcp]
     scanners += [ListeningScanner(name=f"port {port}", host="0.0.0.0", port=port) for port in options.listen]  # noqa: S104 - asked for
     scanners += [InputScanner(name=path, path=path) for path in options.input]
     config = ReadersConfig(scanners=tuple(scanners), cards=CardReaders() if options.cards or not scanners else None)
     async with asyncio.timeout(options.seconds), open_readers(config) as stream:
+        for name, port in stream.ports.items():
+            print(f"{name} listens on port {port}", flush=True)
         async for event in stream:
             print(event, flush=True)
             if options.show:
@@ -116,11 +132,12 @@ async def _watch(options: argparse.Namespace) -> None:
 
 def _decode(file: str, *, show: bool) -> int:
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        with contextlib.ExitStack() as stack:
+            data = (sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))).read(_MAX_BYTES)
     except OSError as error:
         print(f"{file}: {error.strerror}", file=sys.stderr)
         return 1
-    if not data.startswith(_PICTURES):
+    if not data.startswith(_PICTURES + _OTHER_PICTURES) and data[4:8] != b"ftyp":
         reading = parse(data)
         print(reading)
         _print(reading, show=show)
@@ -148,6 +165,7 @@ def _print(reading: Reading, *, show: bool = True) -> None:
         for warning in reading.warnings:
             print(f"    warning        {warning.text}")
     if not show:
+        print("    what it says is left out; --show shows it")
         return
     for name in reading.__struct_fields__:
         value = getattr(reading, name)

@@ -6,6 +6,7 @@ bus and the serial scanner both stand on it.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import termios
@@ -13,11 +14,23 @@ from typing import Protocol
 
 import msgspec
 
-from .errors import ReaderLostError
+from .errors import ConfigError, ReaderLostError
 
-__all__ = ["DescriptorLine", "Line", "SerialLine", "TcpLine", "open_line"]
+__all__ = ["DescriptorLine", "Line", "SerialLine", "TcpLine", "check_line", "open_line"]
 
 _BAUD = {rate: getattr(termios, f"B{rate}") for rate in (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400)}
+
+
+# What a person can do about a line that does not open; for anything else the sentence of ReaderLostError.
+_REASONS = {
+    errno.ENOENT: "There is no such device. Check that it is plugged in, and its path.",
+    errno.EACCES: "This program may not open the device. Add its user to the group that owns it (often dialout).",
+    errno.EBUSY: "Another program uses the device. Close that one.",
+    errno.ENOTTY: "This path is no serial port. Choose one below /dev/serial/by-id.",
+    errno.EISDIR: "This path is no serial port. Choose one below /dev/serial/by-id.",
+    errno.ECONNREFUSED: "The device refuses the connection. Check its address and port, and that no other program is connected.",
+    socket.EAI_NONAME: "There is no device of that name in the network. Check its address.",
+}
 
 
 class SerialLine(msgspec.Struct, frozen=True, tag="serial"):
@@ -87,8 +100,21 @@ class _DescriptorLine:
             self._descriptor = -1
 
 
+def check_line(config: LineConfig, name: str) -> None:
+    """Raises ConfigError ``bad_line`` for a baud rate we do not offer or a port that cannot be."""
+    match config:
+        case SerialLine(baud=baud) if baud not in _BAUD:
+            raise ConfigError("bad_line", f"The baud rate of {name!r} must be one of {', '.join(map(str, _BAUD))}.")
+        case TcpLine(host=host, port=port) if not host or not 1 <= port <= 65_535:
+            raise ConfigError("bad_line", f"The address of {name!r} must be a host and a port from 1 to 65535.")
+
+
 def open_line(config: LineConfig, name: str) -> Line:
-    """Open ``config``; ``name`` is what errors call the device. Raises ReaderLostError when it cannot be opened."""
+    """Open ``config``; ``name`` is what errors call the device.
+
+    Raises ReaderLostError, its message saying what to check, when it cannot be opened, and ConfigError as ``check_line`` does.
+    """
+    check_line(config, name)
     try:
         match config:
             case SerialLine(path=path, baud=baud):
@@ -100,8 +126,10 @@ def open_line(config: LineConfig, name: str) -> Line:
                 return _DescriptorLine(connection.detach(), name)
             case DescriptorLine(descriptor=descriptor):
                 return _DescriptorLine(os.dup(descriptor), name)
-    except (OSError, termios.error):
-        raise ReaderLostError(name) from None
+    except (OSError, OverflowError, ValueError, termios.error) as error:
+        # ValueError is a host name or a path with characters that none has.
+        reason = _REASONS.get(error.args[0]) if error.args else None
+        raise (ReaderLostError(name, reason) if reason else ReaderLostError(name)) from None
 
 
 def _open_serial(path: str, baud: int) -> int:
@@ -112,7 +140,7 @@ def _open_serial(path: str, baud: int) -> int:
         attributes[1] = 0
         attributes[2] = termios.CS8 | termios.CREAD | termios.CLOCAL
         attributes[3] = 0  # no echo, no signals, no lines
-        rate = _BAUD.get(baud, termios.B9600)
+        rate = _BAUD[baud]
         attributes[4], attributes[5] = rate, rate
         attributes[6][termios.VMIN], attributes[6][termios.VTIME] = 1, 0
         termios.tcsetattr(descriptor, termios.TCSANOW, attributes)

@@ -25,7 +25,7 @@ from . import wiegand
 from .cards.read import CardFormat, CardRead
 from .errors import ConfigError, ReaderLostError, ReaderUnavailableError
 from .events import CardPresented, DoorEvent, KeysPressed, ReaderBack, ReaderLost, Tampered, Unreadable
-from .line import DescriptorLine, Line, SerialLine, TcpLine, open_line
+from .line import DescriptorLine, Line, SerialLine, TcpLine, check_line, open_line
 from .log import log_traffic
 
 __all__ = ["Color", "DoorBus", "DoorReader"]
@@ -453,3 +453,4 @@ def _check(readers: tuple[DoorReader, ...]) -> None:
             raise ConfigError("bad_door_key", f"The key of door reader {reader.name!r} must be 16 bytes (32 hexadecimal digits).")
         if not 0 <= reader.address <= 126:
             raise ConfigError("bad_door_bus", f"The address of door reader {reader.name!r} must be 0 to 126.")
+        check_line(reader.line, reader.name)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import os
 import threading
@@ -25,11 +26,11 @@ from .cards.identify import read_card
 from .cards.piv import PivTrust
 from .cards.read import CardRead
 from .document import IdDocument
-from .errors import ConfigError, ReaderError, ReaderLostError
+from .errors import ConfigError, ReaderError, ReaderLostError, ReaderUnavailableError
 from .evdev import KeyDecoder, open_grabbed
 from .events import CardPresented, CardRemoved, DocumentScanned, ReaderBack, ReaderEvent, ReaderLost, Unreadable
 from .framing import Framer, HeldFilter
-from .line import DescriptorLine, SerialLine, TcpLine, open_line
+from .line import DescriptorLine, SerialLine, TcpLine, check_line, open_line
 from .log import log_traffic
 from .pcsc import CardChange, CardWatcher, PcscConnection
 from .recognize import parse
@@ -87,10 +88,20 @@ class ReadersConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_readers(config: ReadersConfig) -> ReaderStream:
-    """Watch every configured device. Raises ConfigError for names given twice, ReaderUnavailableError for a missing driver."""
+    """Watch every configured device.
+
+    Raises ConfigError for names given twice and addresses that cannot be. Entering the stream raises ReaderUnavailableError for a
+    missing driver, and ``cannot_listen`` for a port that is taken or not ours to take.
+    """
     names = [scanner.name for scanner in config.scanners]
     if len(set(names)) != len(names):
         raise ConfigError("bad_readers", "Two scanners have the same name. Give each its own.")
+    for scanner in config.scanners:
+        match scanner:
+            case LineScanner():
+                check_line(scanner.line, scanner.name)
+            case ListeningScanner() if not 0 <= scanner.port <= 65_535:
+                raise ConfigError("bad_line", f"The port of {scanner.name!r} must be from 0 (any free one) to 65535.")
     return ReaderStream(config)
 
 
@@ -143,7 +154,7 @@ class ReaderStream:
         for scanner in self._config.scanners:
             match scanner:
                 case ListeningScanner():
-                    server = await asyncio.start_server(self._accept(scanner), scanner.host, scanner.port)
+                    server = await self._listen(scanner)
                     self.ports[scanner.name] = server.sockets[0].getsockname()[1]
                     self._tasks.append(asyncio.create_task(server.serve_forever()))
                     self._put(ReaderBack(scanner.name))
@@ -183,9 +194,9 @@ class ReaderStream:
         while True:
             try:
                 await run()
-            except ReaderLostError:
+            except ReaderLostError as error:
                 if self._up[name]:
-                    self._put(ReaderLost(name, _LOST))
+                    self._put(ReaderLost(name, error.message))
                     wait = _REOPEN_S
                 self._up[name] = False
             await asyncio.sleep(wait)
@@ -217,7 +228,19 @@ class ReaderStream:
         finally:
             loop.remove_reader(line.fileno())
             line.close()
-        raise ReaderLostError(scanner.name)
+        raise ReaderLostError(scanner.name, _LOST)
+
+    async def _listen(self, scanner: ListeningScanner) -> asyncio.Server:
+        try:
+            return await asyncio.start_server(self._accept(scanner), scanner.host, scanner.port)
+        except (OSError, ValueError) as error:
+            await self.aclose()
+            why = {errno.EADDRINUSE: "another program does", errno.EACCES: "this program has not the right"}.get(
+                getattr(error, "errno", None) or 0, f"{scanner.host!r} is no address of this machine"
+            )
+            raise ReaderUnavailableError(
+                "cannot_listen", f"{scanner.name!r} cannot listen on port {scanner.port}: {why}. Choose another one."
+            ) from None
 
     def _accept(self, scanner: ListeningScanner) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -304,7 +327,7 @@ class ReaderStream:
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-        raise ReaderLostError(scanner.name)
+        raise ReaderLostError(scanner.name, _LOST)
 
     # Cards
 
@@ -318,7 +341,7 @@ class ReaderStream:
                 case "reader_lost":
                     self._put(ReaderLost(change.reader, "The card reader was unplugged. Plug it in again."))
                 case "service_lost":
-                    self._put(ReaderLost("pcscd", "The smart card service stopped. It is waited for; start pcscd if it stays away."))
+                    self._put(ReaderLost("pcscd", "The smart card service does not run. It is waited for; start pcscd if it stays away."))
                 case "service_back":
                     self._put(ReaderBack("pcscd"))
                 case "card_removed":

@@ -137,7 +137,9 @@ def _open(data: bytes) -> Image:
     except Pillow.DecompressionBombError as error:
         raise ImageError("too_large", "The picture has too many pixels. Take it at a lower resolution.") from error
     except Exception as error:  # Pillow's plugins raise whatever the damaged bytes lead them to
-        raise ImageError("not_an_image", "The file is not a picture this program can open (JPEG, PNG, PPM).") from error
+        raise ImageError(
+            "not_an_image", "The file is damaged, or no picture this program can open (JPEG, PNG, PPM, BMP, WebP, GIF)."
+        ) from error
     while gray.width * gray.height > _WORKING_PIXELS:
         gray = gray.reduce(2)
     return gray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 import sys
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from readers import (
     ReaderLost,
     ReadersConfig,
     ReaderStream,
+    ReaderUnavailableError,
     SerialLine,
     TcpLine,
     Unreadable,
@@ -326,10 +328,22 @@ async def test_network_scanners_that_connect_and_that_wait() -> None:
 async def test_a_scanner_that_is_not_there_is_lost_once_and_waited_for() -> None:
     config = ReadersConfig(scanners=(LineScanner(name="desk", line=SerialLine("/dev/none")),))
     async with open_readers(config) as stream:
-        assert await next_of(stream, ReaderLost) == ReaderLost("desk", "The scanner does not answer. Check its cable and power.")
+        assert await next_of(stream, ReaderLost) == ReaderLost("desk", "There is no such device. Check that it is plugged in, and its path.")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.5):
                 await stream.__anext__()
+
+
+async def test_a_port_that_is_taken_is_said_and_the_other_devices_are_given_back() -> None:
+    with VirtualScanner() as scanner, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        here = LineScanner(name="desk", line=SerialLine(scanner.path))
+        config = ReadersConfig(scanners=(here, ListeningScanner(name="kiosk", port=other.getsockname()[1])))
+        stream = open_readers(config)
+        with pytest.raises(ReaderUnavailableError, match="another program does"):
+            await stream.start()
+        assert [event async for event in stream] == []
 
 
 async def test_closing_ends_the_iteration() -> None:
