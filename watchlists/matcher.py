@@ -19,7 +19,7 @@ from .records import Entry, Explanation, Match, Subject, Thresholds
 from .reference import FIELDS
 from .score import CONTRADICTION, UNIT
 
-_CHUNKS = (2048, 32_768)  # subjects a worker takes at a time: few at first, that all have work; many later, for neighbouring birth dates
+_CHUNKS = (2048, 65_536)  # subjects a worker takes at a time: few at first, that all have work; many later, for neighbouring birth dates
 
 
 class _List(msgspec.Struct, frozen=True):

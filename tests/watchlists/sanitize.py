@@ -25,7 +25,7 @@ def build_and_run() -> int:
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "_kernel.so"
         sources = sorted(str(path) for path in (ROOT / "watchlists" / "kernel").glob("*.c"))
-        flags = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-ffp-contract=off"]
+        flags = ["-g", "-O1", "-fvisibility=hidden", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-ffp-contract=off"]
         include = f"-I{sysconfig.get_paths()['include']}"
         subprocess.run([compiler, *flags, "-fPIC", "-shared", include, *sources, "-o", str(library), "-lm"], check=True)
         asked = subprocess.run([compiler, "-print-file-name=libasan.so"], check=True, capture_output=True, text=True)

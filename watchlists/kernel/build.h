@@ -20,6 +20,10 @@ typedef struct {
   u64 revision[2];
 } Builder;
 
+#define COUNT(bytes, type) ((u32)((bytes).used / sizeof(type)))
+#define AT(bytes, type) ((type *)(bytes).at)
+const char *token_at(const Builder *b, u32 t, u32 *length);
+
 int builder_begin(Builder *b);
 void builder_end(Builder *b);
 int builder_background(Builder *b, const char *word, int length, u32 family, u32 given);

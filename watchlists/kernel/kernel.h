@@ -274,12 +274,6 @@ typedef struct {
   u32 *at; /* token | level << 28 */
   u32 count, room;
 } NeighbourList;
-typedef struct {
-  u64 key;
-  u32 off, count, bearers; /* bearers: rows with a given name that is the same in all but spelling */
-  u32 surname;             /* of the surnames that are the same but for spelling, the one most rows bear */
-  u8 family[LEVELS], given[LEVELS], best_family, best_given; /* the best of those that any token found has */
-} Memo;
 typedef struct Context Context;
 int neighbours(const Image *x, Context *c, const char *word, int length, int given, int cut_min, int light, NeighbourList *out);
 int neighbours_all(const Image *x, Context *c, const char *word, int length, int given, int cut_min, int light, NeighbourList *out);
@@ -299,39 +293,6 @@ typedef struct {
   int total;
   short part[PARTS];
 } Hit;
-typedef struct { u32 token; int undated_only, paired; } Reach; /* a surname token whose families may reach the threshold */
-typedef struct { u32 token, levels; } Mark; /* the level of each slot, four bits each; token 0: free */
-typedef struct { int bucket, weight; } Day;
-typedef struct { u32 family, from, to, undated_from, undated_to; short score, cross; } Scan; /* rows by family, undated rows */
-struct Context { /* what one query at a time needs besides the image; one a thread */
-  Mark *marks;              /* what the query touched: a hash table that stays in the first-level cache */
-  u32 mark_bits;
-  u64 keys[SLOTS]; /* of the words shown, in the memo */
-  /* Sieves over 16 bits of the token number: what they let through is looked at, so a token too many does no harm. */
-  u64 given_sieve[1024]; /* tokens with any level as a given name */
-  u8 given_value[65536]; /* the most such a token may say, plus one; 0 nothing */
-  u8 family_sieve[1 << SIEVE_BITS]; /* the same for surnames, 1 or 0: pass A asks it for every row */
-  u32 *touched, touched_count, touched_room; /* where in `marks` they stand */
-  u32 *stamp, stamp_now;          /* neighbour search: tokens seen */
-  Reach *reaching;                /* pass B: surnames whose families may be in reach; as long as `touched` */
-  Scan *scans;                    /* pass B: the families to look through */
-  u32 scan_count, scan_room;
-  NeighbourList found;
-  u32 *seen, seen_room; /* candidates of the deletion index */
-  Memo *memo;
-  u32 memo_bits, memo_used, memo_limit, *pool, pool_used, pool_room;
-  u8 family[SLOTS][LEVELS], given[SLOTS][LEVELS];
-  int best_family[SLOTS], best_given[SLOTS];
-  u32 surname, bearers[SLOTS];
-  int beside_g1, beside_gj; /* what a given name is worth less beside its surname: score.together */
-  Day days[MAX_DAYS];
-  short day_weight[DAY_KINDS][256]; /* by kind of slip and rows of that day; NO_WEIGHT: not worked out yet */
-  int day_count, days_of; /* the date they are near */
-  Hit *hits;
-  u32 hit_count, hit_room;
-  int no_memory;
-  u64 rows_seen, rows_scored; /* counters for benchmarks */
-};
 Context *context_new(const Image *x);
 void context_free(Context *c);
 void context_forget(Context *c); /* empty the memo: the next queries are cold */

@@ -1,8 +1,6 @@
 /* Which tokens of a registry a shown token may stand for, and at what level: exactly the tokens a look at every one of
  * them would find (neighbours_all does look at every one; the tests hold the two together). */
-#include <stdlib.h>
-
-#include "kernel.h"
+#include "query.h"
 
 Thesaurus SPELLINGS, NICKNAMES;
 

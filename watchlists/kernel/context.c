@@ -1,0 +1,293 @@
+/* The visitor's words against the dictionary: each one's neighbours from the memo, or found and weighed, and laid out so that
+ * the passes over the rows can ask for a token's levels without leaving the first-level cache. */
+#include "query.h"
+
+enum { MARK_BITS = 10, FEW = 150 /* tokens that are faster wiped one by one than with everything else */ };
+
+/* The token's levels to add to; there is room. */
+static inline u32 *mark(Context *c, u32 t) {
+  u32 h = mark_home(c, t), mask = (1u << c->mark_bits) - 1;
+  while (c->marks[h].token && c->marks[h].token != t) h = (h + 1) & mask;
+  c->touched[c->touched_count] = h;
+  c->touched_count += c->marks[h].token == 0;
+  c->marks[h].token = t;
+  return &c->marks[h].levels;
+}
+
+/* Room for so many more tokens, the table never more than half full. */
+static int make_room(Context *c, u32 more) {
+  if (c->touched_count + more >= c->touched_room) {
+    u32 room = (c->touched_count + more) * 2 + 256, *longer = realloc(c->touched, room * sizeof *longer);
+    if (longer) c->touched = longer;
+    Reach *reaching = realloc(c->reaching, room * sizeof *reaching);
+    if (reaching) c->reaching = reaching;
+    if (!longer || !reaching) return -1;
+    c->touched_room = room;
+  }
+  u32 bits = c->mark_bits;
+  while ((1u << bits) < 2 * (c->touched_count + more)) bits++;
+  if (bits == c->mark_bits) return 0;
+  Mark *old = c->marks, *larger = calloc((size_t)1 << bits, sizeof *larger);
+  if (!larger) return -1;
+  u32 size = 1u << c->mark_bits;
+  c->marks = larger;
+  c->mark_bits = bits;
+  c->touched_count = 0;
+  for (u32 h = 0; h < size; h++)
+    if (old[h].token) *mark(c, old[h].token) = old[h].levels;
+  free(old);
+  return 0;
+}
+
+/* Words remembered: 4,096 at first, 262,144 at most, with 32 MB of lists. */
+enum { MEMO_BITS_FIRST = 12, MEMO_BITS_MOST = 18, POOL_FIRST = 1 << 16, POOL_MOST = 1 << 23 };
+
+Context *context_new(const Image *x) {
+  Context *c = calloc(1, sizeof *c);
+  if (!c) return NULL;
+  c->memo_bits = MEMO_BITS_FIRST;
+  c->pool_room = POOL_FIRST;
+  c->mark_bits = MARK_BITS;
+  c->marks = calloc((size_t)1 << MARK_BITS, sizeof(Mark));
+  c->stamp = calloc(x->tokens + 1, 4);
+  c->memo = calloc((size_t)1 << c->memo_bits, sizeof(Memo));
+  c->memo_met = calloc(1u << (MEMO_BITS_MOST - 6), 8);
+  c->pool = malloc((size_t)c->pool_room * 4);
+  for (int i = 0; i < DAY_KINDS; i++)
+    for (int n = 0; n < 256; n++) c->day_weight[i][n] = NO_WEIGHT;
+  if (!c->marks || !c->stamp || !c->memo || !c->memo_met || !c->pool) {
+    context_free(c);
+    return NULL;
+  }
+  return c;
+}
+
+void context_free(Context *c) {
+  if (!c) return;
+  void *all[] = {c->marks, c->touched, c->reaching, c->scans, c->stamp, c->found.at, c->seen, c->memo, c->memo_met, c->pool, c->hits};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+  free(c);
+}
+
+void context_forget(Context *c) {
+  memset(c->memo, 0, ((size_t)1 << c->memo_bits) * sizeof(Memo));
+  memset(c->memo_met, 0, 8u << (MEMO_BITS_MOST - 6));
+  c->memo_used = c->pool_used = 0;
+}
+
+static inline u32 memo_slot(const Context *c, u64 key) { /* the key's, or the free one where it would stand */
+  u32 mask = (1u << c->memo_bits) - 1, h = (u32)(key >> (64 - c->memo_bits));
+  while (c->memo[h].key && c->memo[h].key != key) h = (h + 1) & mask;
+  return h;
+}
+
+/* The memo in a table of so many bits; with `met`, only the words that came again since the last time, and their lists
+ * moved together. Without memory for it everything is forgotten, which costs time and nothing else. */
+static void memo_rebuild(Context *c, u32 bits, int met) {
+  Memo *old = c->memo, *table = calloc((size_t)1 << bits, sizeof *table);
+  u32 *old_pool = c->pool, *pool = met ? malloc((size_t)c->pool_room * 4) : NULL, size = 1u << c->memo_bits, room = c->pool_room;
+  if (!table || (met && !pool)) {
+    free(table);
+    free(pool);
+    context_forget(c);
+    return;
+  }
+  c->memo = table;
+  c->memo_bits = bits;
+  if (met) {
+    c->pool = pool;
+    c->pool_used = c->memo_used = 0;
+  }
+  for (u32 i = 0; i < size; i++) {
+    Memo m = old[i];
+    if (!m.key || (met && (!bit(c->memo_met, i) || c->memo_used >= (1u << bits) / 2 || c->pool_used + m.count > room / 2))) continue;
+    if (met) {
+      if (m.count) memcpy(pool + c->pool_used, old_pool + m.off, m.count * sizeof *pool);
+      m.off = c->pool_used;
+      c->pool_used += m.count;
+      c->memo_used++;
+    }
+    table[memo_slot(c, m.key)] = m;
+  }
+  memset(c->memo_met, 0, 8u << (MEMO_BITS_MOST - 6));
+  free(old);
+  if (met) free(old_pool);
+}
+
+/* Room for one more word with a list of that length; what is not met again gives way to what is. */
+static void memo_room(Context *c, u32 count) {
+  while (c->pool_used + count > c->pool_room && c->pool_room < POOL_MOST) {
+    u32 *more = realloc(c->pool, (size_t)c->pool_room * 2 * 4);
+    if (!more) break;
+    c->pool = more;
+    c->pool_room *= 2;
+  }
+  int full = c->memo_used >= (1u << c->memo_bits) / 4 * 3;
+  if (full && c->memo_bits < MEMO_BITS_MOST) memo_rebuild(c, c->memo_bits + 1, 0);
+  else if (full || c->pool_used + count > c->pool_room) memo_rebuild(c, c->memo_bits, 1);
+}
+
+/* score.token_weights */
+static void token_weights(const double *table, const u64 *counts, double rows, double unseen, int own, u8 *out) {
+  double chance = unseen;
+  memset(out, 0, LEVELS);
+  for (int l = 1; l < RARE_EDIT1_ALIKE; l++)
+    if (table[l] > 0) chance += table[l] * (double)counts[l] / rows;
+  for (int l = 1; l < RARE_EDIT1_ALIKE; l++)
+    if (table[l] > 0) out[l] = (u8)max2(1, min2(W.TOKEN_MAX, eighths(table[l], chance)));
+  for (int l = EDIT1_ALIKE; l <= EDIT2; l++) {
+    out[l + RARE_SHIFT] = out[l];
+    if (own && out[l]) out[l + RARE_SHIFT] = (u8)max2(out[l], min2(W.TOKEN_MAX, eighths(W.registered_wrong[l], W.RARE_COUNT / rows + unseen)));
+  }
+}
+
+/* Weigh the tokens just found, and keep those that can say anything. */
+static void weigh(const Image *x, Context *c, int given, Memo *m) {
+  if (!c->found.count) return; /* nobody is called anything like it, so no weight of it will be asked for */
+  u64 as_family[LEVELS] = {0}, as_given[LEVELS] = {0};
+  for (u32 i = 0; i < c->found.count; i++) {
+    u32 t = c->found.at[i] & TOKEN_BITS, level = c->found.at[i] >> 28;
+    as_family[level] += x->count_s[t];
+    as_given[level] += x->count_g[t];
+    if (level >= EDIT1_ALIKE && level <= EDIT2 && (given ? x->count_g : x->count_s)[t] <= (u32)W.RARE_COUNT)
+      c->found.at[i] += (u32)RARE_SHIFT << 28;
+  }
+  m->bearers = (u32)(as_given[EXACT] + as_given[VARIANT] + as_given[NICKNAME] + as_given[EDIT1_ALIKE]);
+  double rows = (double)x->rows + W.BACKGROUND_ROWS;
+  token_weights(given ? W.family_swapped : W.family, as_family, rows, x->head->unseen_family, !given, m->family);
+  token_weights(given ? W.given : W.given_swapped, as_given, rows, x->head->unseen_given, given, m->given);
+  u32 kept = 0;
+  m->surname = m->best_family = m->best_given = 0;
+  for (u32 i = 0; i < c->found.count; i++) {
+    u32 t = c->found.at[i] & TOKEN_BITS, level = c->found.at[i] >> 28;
+    u32 family = m->family[level] && x->count_s[t] ? SAYS_FAMILY : 0, forename = m->given[level] && x->count_g[t] ? SAYS_GIVEN : 0;
+    if (!(family | forename)) continue;
+    c->found.at[kept++] = t | family | forename | level << 28;
+    if (family && m->family[level] > m->best_family) m->best_family = m->family[level];
+    if (forename && m->given[level] > m->best_given) m->best_given = m->given[level];
+    if (level > VARIANT) continue;
+    u32 mine = x->fam[t + 1].from - x->fam[t].from, most = x->fam[m->surname + 1].from - x->fam[m->surname].from;
+    if (!m->surname || mine > most || (mine == most && t < m->surname)) m->surname = t;
+  }
+  m->count = c->found.count = kept;
+}
+
+/* From how many letters on a word of this slot may be one that was cut off. */
+static int cut_from(const Query *q, int slot) {
+  if (slot >= SLOT_G1 ? q->given_cut : q->family_cut) return W.CUT_FLAGGED_MIN;
+  return slot >= SLOT_G1 ? W.CUT_GIVEN_MIN : W.CUT_FAMILY_MIN;
+}
+
+/* Where each word would stand in the memo, asked for all at once. */
+static void seek_memo(Context *c, const Query *q) {
+  for (int slot = 0; slot < SLOTS; slot++) {
+    if (!q->name.length[slot]) continue;
+    u64 kind = (slot >= SLOT_G1) + 2 * (slot == SLOT_G2);
+    u64 key = mix(hash_word(q->name.text[slot], q->name.length[slot]) + kind * 0x9e3779b97f4a7c15ULL + (u64)cut_from(q, slot)) | 1;
+    c->keys[slot] = key;
+    PREFETCH(&c->memo[key >> (64 - c->memo_bits)]);
+  }
+}
+
+/* Fill one slot: from the memo where this token was met before, else from the dictionary. */
+static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int mode) {
+  const char *word = q->name.text[slot];
+  int length = q->name.length[slot], given = slot >= SLOT_G1, light = slot == SLOT_G2;
+  memset(c->family[slot], 0, LEVELS);
+  memset(c->given[slot], 0, LEVELS);
+  c->best_family[slot] = c->best_given[slot] = 0;
+  c->bearers[slot] = 0;
+  if (slot == SLOT_S1) c->surname = 0;
+  if (!length) return 0;
+  int cut_min = cut_from(q, slot);
+  Memo fresh = {0}, *m = &fresh;
+  const u32 *list = NULL;
+  if (mode == MODE_INDEXED) {
+    u64 key = c->keys[slot];
+    u32 h = memo_slot(c, key);
+    if (c->memo[h].key) {
+      c->memo_met[h >> 6] |= 1ULL << (h & 63);
+      m = &c->memo[h];
+      list = c->pool + m->off;
+    } else {
+      if (neighbours(x, c, word, length, given, cut_min, light, &c->found)) return -1;
+      weigh(x, c, given, &fresh);
+      if (c->found.count <= POOL_FIRST / 2) {
+        memo_room(c, c->found.count);
+        h = memo_slot(c, key);
+        fresh.key = key;
+        fresh.off = c->pool_used;
+        if (c->found.count) memcpy(c->pool + c->pool_used, c->found.at, c->found.count * sizeof(u32));
+        c->pool_used += c->found.count;
+        c->memo[h] = fresh;
+        c->memo_used++;
+      }
+      list = c->found.at;
+    }
+  } else {
+    if (mode == MODE_COLD ? neighbours(x, c, word, length, given, cut_min, light, &c->found)
+                          : neighbours_all(x, c, word, length, given, cut_min, light, &c->found)) return -1;
+    weigh(x, c, given, &fresh);
+    list = c->found.at;
+  }
+  memcpy(c->family[slot], m->family, LEVELS);
+  memcpy(c->given[slot], m->given, LEVELS);
+  c->bearers[slot] = m->bearers;
+  if (make_room(c, m->count)) return -1;
+  u32 as_family = !given || slot == SLOT_G1, as_given = slot != SLOT_S2;
+  int lower = slot == SLOT_G2 ? W.GIVEN_IS_MIDDLE : 0;
+  if (as_family) c->best_family[slot] = m->best_family;
+  if (as_given) c->best_given[slot] = m->best_given;
+  if (slot == SLOT_S1) c->surname = m->surname;
+  for (u32 i = 0; i < m->count; i++) { /* without branches: what kind of neighbour comes next can not be guessed */
+    u32 t = list[i] & TOKEN_BITS, level = list[i] >> 28, key = fold16(t);
+    *mark(c, t) |= level << 4 * slot;
+    u32 family = list[i] / SAYS_FAMILY & as_family, forename = list[i] / SAYS_GIVEN & as_given;
+    c->family_sieve[key >> (16 - SIEVE_BITS)] |= (u8)family;
+    c->given_sieve[key >> 6] |= (u64)forename << (key & 63);
+    if (given) {
+      int value = forename ? m->given[level] + 1 + lower : 0;
+      c->given_value[key] = (u8)max2(c->given_value[key], value);
+    }
+  }
+  return 0;
+}
+
+/* Every word of the query, in all the uses it has. */
+int touch_words(const Image *x, Context *c, const Query *q, int mode) {
+  c->touched_count = 0;
+  seek_memo(c, q);
+  for (int slot = 0; slot < SLOTS; slot++)
+    if (fill_slot(x, c, q, slot, mode)) return -1;
+  return 0;
+}
+
+/* A given name that always is worth a look: none, or the letter shown. */
+void mark_given(Context *c, u32 t, int value) {
+  u32 key = fold16(t);
+  if (value + 1 > c->given_value[key]) c->given_value[key] = (u8)(value + 1);
+  c->given_sieve[key >> 6] |= 1ULL << (key & 63);
+}
+
+void unmark_given(Context *c, u32 t) {
+  c->given_value[fold16(t)] = 0;
+  c->given_sieve[fold16(t) >> 6] = 0;
+}
+
+void wipe(Context *c) {
+  for (u32 i = 0; i < c->touched_count; i++) {
+    Mark *m = &c->marks[c->touched[i]];
+    u32 key = fold16(m->token);
+    if (m->levels >> 4 * SLOT_G1) c->given_value[key] = 0;
+    if (c->touched_count > FEW) continue;
+    c->family_sieve[key >> (16 - SIEVE_BITS)] = 0;
+    c->given_sieve[key >> 6] = 0;
+    *m = (Mark){0, 0};
+  }
+  if (c->touched_count > FEW) {
+    memset(c->marks, 0, sizeof(Mark) << c->mark_bits);
+    memset(c->family_sieve, 0, sizeof c->family_sieve);
+    memset(c->given_sieve, 0, sizeof c->given_sieve);
+  }
+  c->mark_bits = MARK_BITS; /* a larger table may stay where it is */
+}

@@ -1,0 +1,231 @@
+/* What a row says for or against: names, dates and description, as reference._score says it in Python. */
+#include <math.h>
+
+#include "query.h"
+
+Score W;
+
+int eighths(double m, double u) { return (int)floor(W.UNIT * log2(m / u)); }
+
+/* How many of the family's rows, at most `room`, bear the given name of the slot. */
+static u32 bearers_in(const Image *x, const Context *c, u32 f, int slot, u32 *room) {
+  u32 lo = x->fam[f].from, n = x->fam[f + 1].from - lo, seen = 0;
+  if (n > *room) n = *room;
+  *room -= n;
+  u32 waiting[128], last = lo + n;
+  while (lo < last) { /* rows are far apart: asked for first, looked at then */
+    u32 count = 0, end = last - lo > 128 ? lo + 128 : last;
+    for (; lo < end; lo++) {
+      if (!bit(c->given_sieve, x->fam_given[lo] & 0xffff)) continue;
+      waiting[count++] = x->fam_row[lo];
+      PREFETCH(&x->row_rest[x->fam_row[lo]]);
+    }
+    for (u32 i = 0; i < count; i++) {
+      u32 level = LEVEL(slot, levels_of(c, x->row_rest[waiting[i]].given));
+      seen += (level >= EXACT && level <= EDIT1_ALIKE) || level == RARE_EDIT1_ALIKE;
+    }
+  }
+  return seen;
+}
+
+/* score.together, for the given name in this slot beside the surname shown: alone, then with its particles. */
+int together(const Image *x, const Context *c, int slot) {
+  u32 s = c->surname, room = (u32)W.TOGETHER_ROWS;
+  if (!s || !c->bearers[slot]) return 0;
+  u32 seen = bearers_in(x, c, s, slot, &room);
+  for (u32 k = x->multi_off[s]; k < x->multi_off[s + 1] && room; k++) {
+    MultiOf of = x->multi_of[k];
+    if (!of.other && x->multi[of.multi].first == s) seen += bearers_in(x, c, x->tokens + of.multi, slot, &room);
+  }
+  u32 looked_at = (u32)W.TOGETHER_ROWS - room;
+  if (!looked_at) return 0;
+  double expected = (double)looked_at * (double)c->bearers[slot] / ((double)x->rows + W.BACKGROUND_ROWS);
+  return -min2(W.TOGETHER_MAX, max2(0, eighths((seen + W.TOGETHER_PRIOR) / (expected + W.TOGETHER_PRIOR), 1.0)));
+}
+
+static int capped(double m, u32 count, u32 total) { return min2(W.POSTAL_MAX, eighths(m, (double)count / (double)total)); }
+
+static u32 postal_count(const Image *x, u32 code) {
+  u32 lo = 0, hi = x->head->postal_codes;
+  while (lo < hi) {
+    u32 mid = lo + (hi - lo) / 2;
+    if (x->postal[mid].code < code) lo = mid + 1;
+    else hi = mid;
+  }
+  return x->postal[lo].count; /* the code is an entry's, so it is there */
+}
+
+static int address_score(const Image *x, const Fields *mine, const Fields *theirs) {
+  int have = 0, best = 0, both = mine->postal[0] && theirs->postal[0];
+  if (both) {
+    u32 code = mine->postal[0];
+    if (code == theirs->postal[0] || code == theirs->postal[1]) return capped(W.POSTAL_M, postal_count(x, code) + 1, x->head->with_postal);
+    for (int i = 0; i < 2; i++) {
+      u32 p = theirs->postal[i];
+      if (code < 100000 && p && p < 100000 && p / 100 == code / 100) {
+        best = capped(W.POSTAL3_M, x->postal3[code / 100] + 1, x->head->with_postal);
+        have = 1;
+      }
+    }
+  }
+  if (mine->region[0] && theirs->region[0]) {
+    u16 r = mine->region[0];
+    if (r == theirs->region[0] || r == theirs->region[1]) {
+      int weight = capped(W.REGION_M, x->regions[r] + (u32)W.BACKGROUND_A_REGION, x->head->with_region);
+      if (both) weight += W.POSTAL_DIFFERS;
+      return have ? max2(best, weight) : weight;
+    }
+    return have ? best : W.REGION_DIFFERS;
+  }
+  return best;
+}
+
+static int describe(const Image *x, const Query *q, u32 rest, short *part) {
+  u32 entry = ENTRY_OF(rest);
+  int suffix = SUFFIX_OF(rest), sex = x->sex[entry], n[5] = {0};
+  if (q->sex && sex) n[0] = q->sex == sex ? W.SEX_AGREES : W.SEX_DIFFERS;
+  if (q->name.suffix && suffix) n[1] = q->name.suffix == suffix ? W.SUFFIX_AGREES : W.SUFFIX_DIFFERS;
+  if (x->fields) {
+    const Fields *theirs = &x->fields[entry], *mine = &q->fields;
+    n[2] = address_score(x, mine, theirs);
+    if (mine->height && theirs->height) {
+      int apart = abs((int)mine->height - (int)theirs->height), i = 0;
+      while (i < W.height_steps && apart > W.height_most[i]) i++;
+      n[3] = i < W.height_steps ? W.height_bits[i] : W.HEIGHT_DIFFERS;
+    }
+    if (mine->eye && theirs->eye) {
+      if (mine->eye == theirs->eye) n[4] = min2(W.EYE_MAX, eighths(W.EYE_M, (double)x->eyes[theirs->eye] / (double)x->head->with_eyes));
+      else n[4] = W.eye_near[mine->eye][theirs->eye] ? W.EYE_NEAR : W.EYE_DIFFERS;
+    }
+  }
+  int sum = n[0] + n[1] + n[2] + n[3] + n[4];
+  if (sum > W.DESCRIPTION_MAX) n[2] -= sum - W.DESCRIPTION_MAX, sum = W.DESCRIPTION_MAX;
+  for (int i = 0; i < 5; i++) part[PART_SEX + i] = (short)n[i];
+  return sum;
+}
+
+/* Score row r with its date's weight; keep it if it reaches the threshold. `family` and `cross` are those of its family. */
+void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 r, int family, int cross, int date, int id) {
+  RowRest rest = x->row_rest[r];
+  u32 g = levels_of(c, rest.given), m = levels_of(c, rest.middle);
+  u32 g1 = rest.given, g2 = rest.middle;
+  int q1 = q->name.length[SLOT_G1], q2 = q->name.length[SLOT_G2];
+  char qg = q->name.text[SLOT_G1][0], qm = q->name.text[SLOT_G2][0];
+  int given = AS_GIVEN(SLOT_G1, g), fused = AS_GIVEN(SLOT_GJ, g), middle = 0, swapped = 0;
+  if (family > 0) {
+    if (given) given = max2(1, given + c->beside_g1);
+    if (fused) fused = max2(1, fused + c->beside_gj);
+  }
+  given = max2(given, fused);
+  c->rows_scored++;
+#define STARTS(t, letter_) (x->letter[(letter_) - 'A'] <= (t) && (t) < x->letter[(letter_) - 'A' + 1])
+  if (given) {
+    if (g2 && q2) {
+      if (q2 == 1 || x->single[qm - 'A'] == g2 || token_length(x, g2) == 1)
+        middle = STARTS(g2, qm) ? x->head->middle_initial[qm - 'A'] : W.MIDDLE_INITIAL_DIFFERS;
+      else {
+        middle = min2(W.MIDDLE_MAX, AS_GIVEN(SLOT_G2, m));
+        if (!middle) middle = STARTS(g2, qm) ? W.MIDDLE_SAME_LETTER : W.MIDDLE_DIFFERS;
+      }
+    }
+  } else {
+    int crossed = max2(AS_GIVEN(SLOT_G2, g), AS_GIVEN(SLOT_G1, m)) + W.GIVEN_IS_MIDDLE;
+    if (crossed > 0) given = crossed;
+    else if (g1 && q1) {
+      int initial = STARTS(g1, qg) && (q1 == 1 || x->single[qg - 'A'] == g1);
+      given = initial ? x->head->given_initial[qg - 'A'] : W.GIVEN_MISS;
+    }
+  }
+  int weak = WEAK_OF(rest.entry) ? W.WEAK_ALIAS : 0, other = max2(AS_GIVEN(SLOT_S1, g), AS_GIVEN(SLOT_SJ, g));
+  family += weak;
+  if (cross && other && cross + other + W.NAMES_SWAPPED + weak > family + given + middle) {
+    swapped = cross + other + W.NAMES_SWAPPED + weak;
+    family = given = middle = 0;
+  }
+  int core = family + given + middle + swapped + date + id;
+  if (core + b->more_max < b->threshold) return;
+  Hit h = {.part = {(short)family, (short)given, (short)middle, (short)swapped, (short)date}};
+  h.total = core + describe(x, q, rest.entry, h.part);
+  if (h.total < b->threshold) return;
+  h.part[PART_ID] = (short)id;
+  h.entry = ENTRY_OF(rest.entry);
+  h.row = r;
+  if (c->hit_count == c->hit_room) {
+    u32 room = c->hit_room ? c->hit_room * 2 : 64;
+    Hit *more = realloc(c->hits, room * sizeof *more);
+    if (!more) {
+      c->no_memory = 1;
+      return;
+    }
+    c->hits = more;
+    c->hit_room = room;
+  }
+  c->hits[c->hit_count++] = h;
+}
+
+static int day_of_row(const Image *x, u32 r) {
+  u32 lo = 0, hi = DAYS + 1; /* the last day whose first row is not after r */
+  while (hi - lo > 1) {
+    u32 mid = lo + (hi - lo) / 2;
+    if (x->day[mid].row <= r) lo = mid;
+    else hi = mid;
+  }
+  return (int)lo;
+}
+
+int partial_weight(const PartialDate *p, const Query *q) {
+  if (q->year < p->first || q->year > p->last) return W.YEAR_MISS;
+  if (p->month) return p->month == q->month ? eighths(W.YEAR_M, 1.0 / (12 * W.YEAR_SPAN)) : W.YEAR_MISS / 2;
+  return max2(0, eighths(W.YEAR_M, (double)(p->last - p->first + 1) / W.YEAR_SPAN));
+}
+
+int undated_weight(const Image *x, const Query *q, u32 r) {
+  u32 p = x->partial_of[r - x->undated];
+  return q->year && p ? partial_weight(&x->partial[p], q) : 0;
+}
+
+/* A dated row's weight for its date, wherever it stands. */
+int dated_weight(const Image *x, const Context *c, const Bounds *b, u32 r) {
+  int day = day_of_row(x, r);
+  for (int i = 0; i < c->day_count; i++)
+    if (c->days[i].bucket == day) return c->days[i].weight;
+  return b->miss;
+}
+
+static void add_day(const Image *x, Context *c, int bucket, int kind) {
+  if (bucket < 0 || x->day[bucket].row == x->day[bucket + 1].row) return; /* no one born that day: nothing to weigh */
+  for (int i = 0; i < c->day_count; i++)
+    if (c->days[i].bucket == bucket) return;
+  u32 here = x->day[bucket + 1].row - x->day[bucket].row;
+  int weight = here < 256 ? c->day_weight[kind][here] : NO_WEIGHT;
+  if (weight == NO_WEIGHT) {
+    const double chance[DAY_KINDS] = {W.DOB_SAME, W.DOB_SWAPPED, W.DOB_YEAR, W.DOB_TRANSPOSED, W.DOB_DIGIT};
+    weight = eighths(chance[kind], ((double)here + W.BACKGROUND_A_DAY) / ((double)x->rows + W.BACKGROUND_ROWS));
+    if (here < 256) c->day_weight[kind][here] = (short)weight;
+  }
+  c->days[c->day_count++] = (Day){bucket, weight};
+}
+
+/* score.dob_neighbours: the same days in the same order. */
+void near_days(const Image *x, Context *c, int y, int m, int d) {
+  int day = (y * 16 + m) * 32 + d; /* a batch comes in order of birth date */
+  if (day == c->days_of) return;
+  c->days_of = day;
+  c->day_count = 0;
+  if (!y) return;
+  add_day(x, c, day_bucket(y, m, d), DAY_SAME);
+  add_day(x, c, day_bucket(y, d, m), DAY_SWAPPED);
+  add_day(x, c, day_bucket(y - 1, m, d), DAY_YEAR);
+  add_day(x, c, day_bucket(y + 1, m, d), DAY_YEAR);
+  add_day(x, c, day_bucket(y / 100 * 100 + y % 10 * 10 + y / 10 % 10, m, d), DAY_TRANSPOSED);
+  add_day(x, c, day_bucket(y, m % 10 * 10 + m / 10, d), DAY_TRANSPOSED);
+  add_day(x, c, day_bucket(y, m, d % 10 * 10 + d / 10), DAY_TRANSPOSED);
+  for (int i = 0; i < 10; i++) { /* a digit put for itself is the day shown, which is there already */
+    if (i != y % 10) add_day(x, c, day_bucket(y - y % 10 + i, m, d), DAY_DIGIT);
+    if (i != y / 10 % 10) add_day(x, c, day_bucket(y - y / 10 % 10 * 10 + i * 10, m, d), DAY_DIGIT);
+    if (i != m % 10) add_day(x, c, day_bucket(y, m - m % 10 + i, d), DAY_DIGIT);
+    if (i < 2 && i != m / 10) add_day(x, c, day_bucket(y, m % 10 + i * 10, d), DAY_DIGIT);
+    if (i != d % 10) add_day(x, c, day_bucket(y, m, d - d % 10 + i), DAY_DIGIT);
+    if (i < 4 && i != d / 10) add_day(x, c, day_bucket(y, m, d % 10 + i * 10), DAY_DIGIT);
+  }
+}
