@@ -90,18 +90,12 @@ class ReadersConfig(msgspec.Struct, frozen=True, kw_only=True):
 def open_readers(config: ReadersConfig) -> ReaderStream:
     """Watch every configured device.
 
-    Raises ConfigError for names given twice and addresses that cannot be. Entering the stream raises ReaderUnavailableError for a
-    missing driver, and ``cannot_listen`` for a port that is taken or not ours to take.
+    Raises ConfigError for names given twice. Entering the stream raises it for addresses that cannot be, ReaderUnavailableError
+    for a missing driver, and ``cannot_listen`` for a port that is taken or not ours to take.
     """
     names = [scanner.name for scanner in config.scanners]
     if len(set(names)) != len(names):
         raise ConfigError("bad_readers", "Two scanners have the same name. Give each its own.")
-    for scanner in config.scanners:
-        match scanner:
-            case LineScanner():
-                check_line(scanner.line, scanner.name)
-            case ListeningScanner() if not 0 <= scanner.port <= 65_535:
-                raise ConfigError("bad_line", f"The port of {scanner.name!r} must be from 0 (any free one) to 65535.")
     return ReaderStream(config)
 
 
@@ -138,9 +132,15 @@ class ReaderStream:
         return event
 
     async def start(self) -> None:
-        """Begin to watch; iterating does so by itself."""
+        """Begin to watch; iterating does so by itself. Raises ConfigError and ReaderUnavailableError, see ``open_readers``."""
         if self._tasks or self._closed:
             return
+        for scanner in self._config.scanners:
+            match scanner:
+                case LineScanner():
+                    check_line(scanner.line, scanner.name)
+                case ListeningScanner() if not 0 <= scanner.port <= 65_535:
+                    raise ConfigError("bad_line", f"The port of {scanner.name!r} must be from 0 (any free one) to 65535.")
         if self._config.cards is not None:
             loop = asyncio.get_running_loop()
 
