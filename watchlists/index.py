@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
@@ -41,20 +42,53 @@ class _Core(Protocol):
     def file(self) -> list[bytes | memoryview]: ...
 
 
+class _Mapped:
+    """The file an image was mapped from, held open to see whether somebody has written into it since."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self.file, self.name = file, name
+        self._as_opened = self._now()
+
+    def _now(self) -> tuple[int, int]:
+        stat = os.fstat(self.file.fileno())
+        return stat.st_size, stat.st_mtime_ns
+
+    def check(self) -> None:
+        """Raises IndexFileError. What is read between this and the next check could still be torn: one microsecond
+        buys nearly all of the safety; a file that is replaced, not written into, is never at risk."""
+        if self._now() != self._as_opened:
+            raise IndexFileError("was written into while in use; open it again, and replace such files by a rename", file=self.name)
+
+    def __del__(self) -> None:
+        self.file.close()
+
+
 class _Compiled:
     """The kernel's image."""
 
-    def __init__(self, image: Any) -> None:
-        self.image = image
+    def __init__(self, image: Any, mapped: _Mapped | None = None) -> None:
+        self.image, self.mapped = image, mapped
         info = image.info()
         self.entries: int = info["entries"]
         self.rows: int = info["rows"]
         self.revision: bytes = info["revision"]
-        self.screen = image.screen
-        self.screen_many = image.screen_many
         self.entry_id = image.entry_id
         self.entry_digest = image.entry_digest
         self.row = image.row
+
+    def screen(self, subject: Subject, threshold: int) -> list[RawMatch]:
+        if self.mapped is not None:
+            self.mapped.check()
+        found: list[RawMatch] = self.image.screen(subject, threshold)
+        return found
+
+    def screen_many(self, subjects: list[Subject], threshold: int) -> list[tuple[int, list[RawMatch]]]:
+        if self.mapped is not None:
+            self.mapped.check()
+        found: list[tuple[int, list[RawMatch]]] = self.image.screen_many(subjects, threshold)
+        if self.mapped is not None and found:
+            self.mapped.check()
+        return found
 
     def file(self) -> list[bytes | memoryview]:
         return [self.image.bytes()]
@@ -143,12 +177,13 @@ class Index:
     def open(cls, path: str | os.PathLike[str]) -> Index:
         """Map a saved index; processes that open the same file share its memory.
 
-        Raises IndexFileError for a file that is damaged, cut short or of another version. Replace an index file by
-        `save` or a rename, never by writing into it while it is mapped.
+        Raises IndexFileError for a file that is damaged, cut short or of another version; and so does screening once
+        somebody has written into the file instead of replacing it by `save` or a rename.
         """
         name = os.fspath(path)
         try:
-            with Path(path).open("rb") as file:
+            with contextlib.ExitStack() as closing:
+                file = closing.enter_context(Path(path).open("rb"))
                 head = file.read(12)
                 if head[:8] != compiled.MAGIC or len(head) < 12:
                     raise IndexFileError("is not an index", file=name)
@@ -160,11 +195,12 @@ class Index:
                     raise IndexFileError(f"is of version {version}, this program reads {known}; build it again", file=name)
                 if not compiled.available():
                     raise IndexFileError("was made by the compiled kernel, which is not installed here; build it again", file=name)
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                mapped = _Mapped(file, name)
+                core = _Compiled(compiled.attach(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)), mapped)
+                closing.pop_all()  # it stays open as long as it is mapped
+                return cls(core)
         except OSError as error:
             raise IndexFileError(error.strerror or "can not be read", file=name) from error
-        try:
-            return cls(_Compiled(compiled.attach(data)))
         except ValueError as error:
             raise IndexFileError(str(error), file=name) from None
 

@@ -184,6 +184,29 @@ def test_an_index_replaced_while_mapped_goes_on_answering_from_what_was_mapped(t
     assert len(Index.open(path)) == 10
 
 
+@pytest.mark.parametrize("damage", ["written over", "cut short"])
+def test_an_index_written_into_while_mapped_is_an_error_that_names_the_file(tmp_path: Path, damage: str) -> None:
+    if not compiled.available():
+        pytest.skip("the compiled kernel is not installed (no C compiler at install time)")
+    entries = list(testing.entries(200))
+    path = tmp_path / "x.idx"
+    Index.build(entries).save(path)
+    matcher = Matcher(Index.open(path))
+    subject = testing.subject_of(entries[0])
+    before = matcher.screen(subject)
+    with path.open("r+b") as file:
+        if damage == "cut short":
+            file.truncate(4096)
+        else:
+            file.write(b"\0" * 4096)
+    for ask in (lambda: matcher.screen(subject), lambda: list(matcher.screen_many([subject]))):
+        with pytest.raises(IndexFileError, match=r"x\.idx.*written into"):
+            ask()
+    Index.build(entries).save(path)
+    matcher.swap(Index.open(path))
+    assert [match.entry_id for match in matcher.screen(subject)] == [match.entry_id for match in before]
+
+
 def test_without_a_kernel_its_index_is_refused_and_the_plain_scorer_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not compiled.available():
         pytest.skip("the compiled kernel is not installed (no C compiler at install time)")
