@@ -19,6 +19,7 @@ __all__ = ["looks_like_stripe", "parse_stripe"]
 _START = re.compile(r"\s*%[A-Z]{2}[^\n^]{2,60}\^")
 _TRACK_2 = re.compile(r";(\d{6})(\d{1,13})=(\d{4})(\d{8})(\d{0,5})=?\?")
 _TRACK_3 = re.compile(r"\?.{0,3}?[#%+!](?:.{2})([A-Z0-9 ]{11}).{2}.{10}.{4}([12MFX90 ])([0-9 ]{3})([0-9 ]{3})([A-Z ]{3})([A-Z ]{3})")
+_NUMBER_WIDTH, _ADDRESS_WIDTH = 13, 29
 _SEX: dict[str, Sex] = {"1": "M", "M": "M", "2": "F", "F": "F", "9": "X", "X": "X"}
 
 
@@ -37,7 +38,8 @@ def parse_stripe(text: str, *, today: date) -> IdDocument:
     caret = track_1.find("^", 0, 14)
     city, rest = (track_1[:caret], track_1[caret + 1 :]) if caret >= 0 else (track_1[:13], track_1[13:])
     fields = rest.split("^")
-    if len(fields) not in (2, 3, 4):
+    # Only an address that fills its 29 places goes without the mark at its end.
+    if len(fields) != 3 and not (len(fields) == 2 and len(fields[1]) >= _ADDRESS_WIDTH):
         warnings.append(DocumentWarning("element_malformed", "name"))
     # The first part is the family name; Manitoba and British Columbia leave a comma before the "$".
     names = [piece.strip().rstrip(",").strip() for piece in fields[0].split("$")]
@@ -45,6 +47,9 @@ def parse_stripe(text: str, *, today: date) -> IdDocument:
     if family is None or given is None or any(ch.isdigit() for ch in fields[0]):
         warnings.append(DocumentWarning("element_malformed", "name"))
     lines = [line.strip() for line in (fields[1] if len(fields) > 1 else "").split("$")]
+    if caret < 0 and not any(line.startswith(city.strip()) for line in lines[1:]):
+        # A city of 13 letters, or one whose mark was lost, and then letters of the name are in it.
+        warnings.append(DocumentWarning("element_malformed", "city"))
 
     number = birth = expiry = None
     issuer = state
@@ -56,6 +61,9 @@ def parse_stripe(text: str, *, today: date) -> IdDocument:
         elif issuer != state:
             warnings.append(DocumentWarning("issuer_mismatch", "region"))
         number = _number(found[2], found[5], issuer)
+        # What runs over behind the birth date ran over 13 places; Florida's numbers are a letter and 12 digits.
+        if (found[5] and len(found[2]) < _NUMBER_WIDTH) or (issuer == "FL" and len(found[2]) + len(found[5]) != _NUMBER_WIDTH + 1):
+            warnings.append(DocumentWarning("element_malformed", "number"))
         birth, expiry = _dates(found[3], found[4], warnings)
     else:
         warnings.extend(DocumentWarning("element_missing", field) for field in ("number", "birth_date", "expiry_date"))

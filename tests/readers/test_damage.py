@@ -85,6 +85,44 @@ def test_real_payloads_never_change_a_field_in_silence(rows: Callable[[str], lis
     assert found == {}
 
 
+STRIPES = (
+    "%TXAUSTIN^DOE$JOHN$QUINCY^12345 MAIN STREET^?;63601512345678=280819850812=?%0178701      C               1510180BROBRO                    ?",
+    "%FLDELRAY BEACH^DOE$JOHN$Q^4818 S FEDERAL BLVD^           \\?;6360100462172082009=2803198799080=?#! 33435      I               1600"
+    "                                   ECCECC00000?",
+    "%BCVICTORIA^SPECIMEN,$JOHN SAMUEL^910 GOVERNMENT ST$VICTORIA BC  V8W 3Y5^?;6360281234567=280819850812=?_%0AV8W3Y5                     M179"
+    " 80BRNBLU9123456789                E$''C(R2S5             ?",
+)
+_STRIPE = re.compile(r"%(?P<state>..)(?P<city>[^^]*)\^(?P<name>[^^]*)\^(?P<street>[^^]*)\^.*;\d{6}(?P<number>\d+)=(?P<expiry>\d{4})(?P<birth>\d{8})(?P<over>\d*)")
+
+
+@pytest.mark.parametrize("stripe", STRIPES, ids=["TX", "FL", "BC"])
+def test_a_damaged_stripe_never_changes_another_field_in_silence(stripe: str) -> None:
+    """A character at a field's edge that is doubled is one more character of the field: nothing could tell it from its own."""
+    parts = _STRIPE.match(stripe)
+    assert parts is not None
+    own = {part: range(max(0, parts.start(part) - 1), parts.end(part) + 1) for part in ("city", "name", "street", "number", "expiry", "birth", "over")}
+    places: dict[str, list[str]] = {
+        "family_name": ["name"], "given_name": ["name"], "middle_names": ["name"], "city": ["city"], "street": ["street"],
+        "number": ["number", "over"], "expiry_date": ["expiry"],
+        "birth_date": ["birth", "expiry"],  # Florida leaves the month of birth to the expiry
+    }  # fmt: skip
+    original = parse_aamva(stripe, today=TODAY)
+    expected, known = facts(original), set(original.warnings)
+    silent = []
+    for at in range(len(stripe)):
+        for damaged in damages(stripe, at):
+            try:
+                document = parse(damaged.encode(), today=TODAY)
+            except ReaderError:
+                continue
+            assert isinstance(document, IdDocument)
+            got = facts(document)
+            changed = [name for name, parts_of in places.items() if got[name] != expected[name] and not any(at in own[part] for part in parts_of)]
+            if changed and set(document.warnings) <= known:
+                silent.append((at, stripe[at], damaged[at : at + 1], changed))
+    assert silent == []
+
+
 def value(character: str) -> int:
     return 0 if character == "<" else int(character, 36)
 
