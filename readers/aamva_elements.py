@@ -28,7 +28,8 @@ _START = re.compile(r"(?:(DL|ID|EN)[\s|]*)?(D[A-D][A-Z])")
 _SEPARATORS = "\r\x1c\x1d\x1e\x1f"
 _ELEMENT = re.compile(r"D[A-D][A-Z]")
 # What is left of PDF417 macro control blocks when a reader prints codewords instead of acting on them.
-_MACRO_RESIDUE = re.compile(r"(?:\\\d{3}){2,}\s*\Z")
+# Tried only where such a run begins: from every place in a long one it would take the square of its length.
+_MACRO_RESIDUE = re.compile(r"(?<!\\\d{3})(?:\\\d{3}){2,}\s*\Z")
 _C1_CONTROLS = re.compile(r"[\x00\x80-\x9f]")
 _SUBFILE_PREFIX = re.compile(r"(?:DL|ID|EN)(?=D[A-D][A-Z])")
 # RS is Ctrl+^ and CR is Ctrl+M: some wedges type the letter without Ctrl.

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readers import DocumentError, IdDocument, ReaderError, parse, parse_aamva, parse_mrz
+from readers.recognize import MAX_SCAN_BYTES
 from readers.testing import license_payload, passport_mrz
 
 TODAY = date(2026, 11, 21)
@@ -181,6 +182,12 @@ def test_a_payload_made_to_be_cut_in_many_ways_ends() -> None:
     hostile = b"@ANSI 636010010101DL00390190DL" + b"DAADAGDAHDAIDAQ" * 900
     with pytest.raises(DocumentError):
         parse(hostile, today=TODAY)
+
+
+@pytest.mark.parametrize("body", [b"DAQ1\n" + b"\\123" * 4000 + b"x", b"DAQ1\nDAG" + b" " * 16_000 + b"\x01\n", b"D" * 16_000, b"DAA" * 5_000])
+def test_a_long_run_of_one_thing_is_refused(body: bytes) -> None:
+    with pytest.raises(DocumentError):
+        parse((b"@\n\x1e\rANSI 636015100001DL00310217DL" + body)[:MAX_SCAN_BYTES], today=TODAY)
 
 
 def test_no_error_and_no_repr_shows_a_persons_data() -> None:
