@@ -128,6 +128,13 @@ def certificate(data: bytes) -> x509.Certificate:
         raise _bad("bad_certificate") from None
 
 
+# What cryptography raises for damaged or odd certificates; several are plain Exceptions, no ValueErrors.
+DAMAGED_X509 = (
+    ValueError, TypeError, OverflowError, UnsupportedAlgorithm,
+    x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType,
+)  # fmt: skip
+
+
 def load_certificate(der: bytes) -> x509.Certificate:
     """A certificate whose every part can be used. Raises CardError ``bad_certificate``.
 
@@ -137,7 +144,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
         found = x509.load_der_x509_certificate(der)
         _ = found.public_key(), found.subject, found.issuer, found.not_valid_after_utc, found.not_valid_before_utc
         _ = list(found.extensions), found.signature_hash_algorithm
-    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm):
+    except DAMAGED_X509:
         raise _bad("bad_certificate") from None
     return found
 

@@ -23,6 +23,8 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from readers.errors import CardRejectedError, ConfigError
 
+from .piv_data import DAMAGED_X509
+
 __all__ = ["PivTrust"]
 
 _MAX_DEPTH = 6
@@ -258,7 +260,7 @@ def _certificates(path: Path) -> list[x509.Certificate]:
         if b"-----BEGIN" in data:
             return x509.load_pem_x509_certificates(data)
         return [x509.load_der_x509_certificate(data)]
-    except (OSError, ValueError) as error:
+    except (OSError, *DAMAGED_X509) as error:
         raise ConfigError("bad_certificate", f"{path.name} cannot be read as a certificate (PEM or DER).") from error
 
 
@@ -266,7 +268,7 @@ def _crl(path: Path) -> x509.CertificateRevocationList:
     try:
         data = path.read_bytes()
         return x509.load_pem_x509_crl(data) if b"-----BEGIN" in data else x509.load_der_x509_crl(data)
-    except (OSError, ValueError) as error:
+    except (OSError, *DAMAGED_X509) as error:
         raise ConfigError("bad_crl", f"{path.name} cannot be read as a certificate revocation list (PEM or DER).") from error
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +18,8 @@ from readers import (
     ApduError,
     CardError,
     CardRejectedError,
+    ConfigError,
+    PivTrust,
     ReaderError,
     decode_wiegand,
     encode_wiegand,
@@ -26,7 +31,7 @@ from readers import (
 from readers import apdu as apdu_codec
 from readers.cards.cms import read_signed
 from readers.cards.fascn import FascN
-from readers.cards.piv_data import Cbeff, Chuid
+from readers.cards.piv_data import Cbeff, Chuid, load_certificate
 from readers.cards.pkoc import verify_response
 from readers.testing import ScriptedConnection, TestIssuer, VirtualPkoc, VirtualUid
 
@@ -49,6 +54,28 @@ def test_any_bytes_are_objects_or_a_card_error(data: bytes) -> None:
     for read in (tlv.parse, read_signed, Chuid.parse, Cbeff.parse):
         with contextlib.suppress(CardError):
             read(data)
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+def test_a_certificate_with_any_byte_changed_is_a_certificate_or_damaged(tmp_path: Path) -> None:
+    """Among them a version that there is none of, for which cryptography has an exception outside every family."""
+    der = TestIssuer().root.public_bytes(serialization.Encoding.DER)
+    versions = 0
+    for at in range(len(der)):
+        for other in {der[at] ^ 1, 0x60, 0xFF} - {der[at]}:
+            damaged = der[:at] + bytes([other]) + der[at + 1 :]
+            with contextlib.suppress(CardError):
+                load_certificate(damaged)
+            try:
+                x509.load_der_x509_certificate(damaged)
+            except x509.InvalidVersion:
+                versions += 1
+                (tmp_path / "root.der").write_bytes(damaged)
+                with pytest.raises(ConfigError, match="cannot be read as a certificate"):
+                    PivTrust.load([tmp_path / "root.der"])
+            except ValueError:
+                continue
+    assert versions
 
 
 @pytest.mark.parametrize(
