@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
+from visitor import tasks
 from visitor.db import CHANNEL, Database, Event
 
 log = logging.getLogger(__name__)
@@ -52,10 +53,7 @@ class EventBus:
         self._task = asyncio.create_task(self._listen(), name="event-bus")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.end(self._task)
 
     async def tell(self, event: Event) -> None:
         """Tell this process's subscribers of something that is no row (a card was read at this node)."""
@@ -105,7 +103,8 @@ class EventBus:
     async def _relay(self, arrived: asyncio.Queue[str | None]) -> None:
         while True:
             try:
-                payload = await asyncio.wait_for(arrived.get(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    payload = await arrived.get()
             except TimeoutError:
                 await self._deliver(SYNC)
                 continue

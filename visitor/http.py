@@ -155,7 +155,8 @@ def live(bus: EventBus, wanted: Callable[[Event], bool]) -> ServerSentEvent:
             yield ServerSentEventMessage(event="sync", data="", retry=1000)
             while True:
                 try:
-                    event = await asyncio.wait_for(queue.get(), HEARTBEAT_SECONDS)
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        event = await queue.get()
                 except TimeoutError:
                     yield ServerSentEventMessage(event="beat", data="")
                     continue

@@ -56,12 +56,11 @@ async def shown(school: Any, visit: dict[str, Any]) -> dict[str, Any]:
 async def screened(school: Any, visit: dict[str, Any], outcome: str) -> dict[str, Any]:
     """The visit, once its screening has come to that."""
 
-    async def seen() -> dict[str, Any] | None:
-        found = await shown(school, visit)
-        return found if found["screening"]["outcome"] == outcome else None
+    async def seen() -> bool:
+        return bool((await shown(school, visit))["screening"]["outcome"] == outcome)
 
-    answer: dict[str, Any] = await until(seen)
-    return answer
+    await until(seen)
+    return await shown(school, visit)  # again: that answer's visit may have been read a moment before its screening
 
 
 async def settled(school: Any) -> None:

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from printers import Job, Policy, Printer, PrinterStatus, Receipt, Spool, Transport, Unreachable
-from visitor import db, metrics
+from visitor import db, metrics, tasks
 from visitor.badges import store
 from visitor.badges.jobs import PgJobStore
 from visitor.badges.models import TransportFor, fallbacks
@@ -122,9 +122,7 @@ class PrintWorker:
                 self._reconfigured.clear()
                 await self._spooling(await self._printers(), watch)
         finally:
-            tell.cancel()
-            watch.cancel()
-            await asyncio.gather(watch, tell, return_exceptions=True)
+            await tasks.end(watch, tell)
 
     async def _watch(self, lock: _Lock) -> None:
         """Keep the lock; returns when another process has it. Measures the line in passing.
@@ -195,10 +193,9 @@ class PrintWorker:
             stopping.cancel()
             spool.stop()
             await asyncio.wait({running}, timeout=_STOP_SECONDS)
-            running.cancel()
-            ended = (await asyncio.gather(running, return_exceptions=True))[0]
+            await tasks.end(running)
             self._spool = None
-            if isinstance(ended, Exception):
+            if not running.cancelled() and (ended := running.exception()) is not None:
                 log.error("the spool ended by itself: %s", type(ended).__name__)
 
     def _transport(self, row: PrinterRow) -> Transport:

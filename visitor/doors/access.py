@@ -17,7 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
-from visitor import db
+from visitor import db, tasks
 from visitor.doors import store
 from visitor.doors.models import AccessTable
 from visitor.errors import VisitorError
@@ -52,11 +52,7 @@ class Access:
         await self._read()
 
     async def stop(self) -> None:
-        for task in (self._retrying, self._soon):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        await tasks.end(self._retrying, self._soon)
 
     def trouble(self) -> str:
         """A sentence when the table is known to be behind the database, else ""."""

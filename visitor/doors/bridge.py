@@ -32,7 +32,7 @@ from readers import (
     Tampered,
     Unreadable,
 )
-from visitor import audit, db, metrics
+from visitor import audit, db, metrics, tasks
 from visitor.doors.models import NotOurs, Read
 from visitor.doors.ownership import Ownership
 from visitor.doors.service import READER, Doors, LockFailed, key_place
@@ -104,15 +104,10 @@ class Bridge:
         self._keeper = asyncio.create_task(self._keep_looking(), name="door-bridge")
 
     async def stop(self) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+        await tasks.end(self._keeper)
         for line in list(self._lines):
             await self._close(line)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(*self._tasks)
         await self._ownership.close()
 
     async def look(self) -> None:
@@ -182,16 +177,14 @@ class Bridge:
             self._doors.locks.pop(door_id, None)
             if self._doors.reader_states.get(door_id, ("", ""))[0] in ("online", "starting"):
                 self._doors.reader_states[door_id] = ("starting", "")
-        if made.task is not None:
-            made.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await made.task
+        await tasks.end(made.task)
         await made.bus.close()
 
     async def _keep_looking(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _LOOK_SECONDS)
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self.look()

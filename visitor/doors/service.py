@@ -22,7 +22,7 @@ from uuid import UUID
 import asyncpg
 
 from readers import CardError, decode_wiegand
-from visitor import audit, db, metrics
+from visitor import audit, db, metrics, tasks
 from visitor.doors import store
 from visitor.doors.access import Access
 from visitor.doors.decision import decide
@@ -111,17 +111,13 @@ class Doors:
     async def stop(self) -> None:
         """Drain what is left, for a moment, then close. What stays is drained by the next start."""
         if self._drainer is not None:
-            self._drainer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._drainer
+            await tasks.end(self._drainer)
             if self._journal_open:
                 with contextlib.suppress(VisitorError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                     async with asyncio.timeout(2):
                         while self.journal.waiting:
                             await self._drain_once()
-        for task in list(self._opening):
-            task.cancel()
-        await asyncio.gather(*self._opening, return_exceptions=True)
+        await tasks.end(*self._opening)
         await self.access.stop()
         if self._journal_open:
             await self.journal.close()
@@ -323,7 +319,8 @@ class Doors:
                 elif self._unwritten:
                     await asyncio.sleep(_DRAIN_RETRY_SECONDS)
                 else:
-                    await asyncio.wait_for(self.journal.arrived(), _DRAIN_RETRY_SECONDS)
+                    async with asyncio.timeout(_DRAIN_RETRY_SECONDS):
+                        await self.journal.arrived()
                 await self._drain_once()
             except TimeoutError:
                 continue

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from visitor import db, metrics
+from visitor import db, metrics, tasks
 from visitor.errors import VisitorError
 from visitor.registries import store
 from visitor.registries.build import Job
@@ -64,15 +64,13 @@ class Following:
         self._builds: dict[str, asyncio.Task[None]] = {}
 
     async def stop(self) -> None:
-        for task in list(self._builds.values()):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await tasks.end(*self._builds.values())
 
     async def catch_up(self) -> None:
         """Look now rather than at the next notice, for as long as a screening may take."""
         with contextlib.suppress(TimeoutError, VisitorError):
-            await asyncio.wait_for(self.refresh(), self._settings.timeout_seconds)
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                await self.refresh()
 
     async def refresh(self) -> None:
         """Bring the matcher to what is in force."""

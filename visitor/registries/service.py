@@ -94,7 +94,8 @@ class Registries:
             raise CannotScreen(*why, revisions)
         loop = asyncio.get_running_loop()
         try:
-            found = await asyncio.wait_for(loop.run_in_executor(self._pool, self._search, subject), self._settings.timeout_seconds)
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                found = await loop.run_in_executor(self._pool, self._search, subject)
         except TimeoutError:
             raise CannotScreen("matcher-failed", f"It was given {self._settings.timeout_seconds:g} seconds.", revisions) from None
         except Exception as e:  # whatever the matcher raises, nobody is cleared by it; a message may quote a name, so it is not logged

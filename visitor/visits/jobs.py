@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 
-from visitor import db
+from visitor import db, tasks
 from visitor.errors import VisitorError
 from visitor.visits.service import Visits
 
@@ -25,10 +24,7 @@ class EndOfDay:
         self._task = asyncio.create_task(self._run(), name="end-of-day")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.end(self._task)
 
     async def _run(self) -> None:
         while True:

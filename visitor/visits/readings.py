@@ -7,7 +7,6 @@ id), asks what it is, and checks in or out with that id. A reading is for one st
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 import readers
+from visitor import tasks
 from visitor.db import Event
 from visitor.events import EventBus
 from visitor.ids import new_id
@@ -115,10 +115,7 @@ class ReaderWatch:
     async def stop(self) -> None:
         for stream in self._streams:
             await stream.aclose()
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await tasks.end(*self._tasks)
 
     def trouble(self) -> str:
         return " ".join(f"{name}: {reason}" for name, reason in self._lost.items())

@@ -12,14 +12,13 @@ A notice starts it and, since notices can be lost, so does the poll behind them:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from visitor import audit, db
+from visitor import audit, db, tasks
 from visitor.errors import NotFound, VisitorError
 from visitor.events import EventBus
 from visitor.people.service import People
@@ -46,10 +45,7 @@ class Rescreening:
         self._task = asyncio.create_task(self._run(), name="screen-again")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.end(self._task)
 
     async def _on_event(self, event: db.Event) -> None:
         if event.topic in ("watchlists", "sync"):
