@@ -126,6 +126,7 @@ async def oak_school(node: Node, tmp_path: Path) -> AsyncIterator[School]:
     import httpx
     import msgspec
 
+    from tests.clock import NOON
     from visitor.accounts.models import Staff
     from visitor.app import create_app
     from visitor.ids import new_id
@@ -133,7 +134,7 @@ async def oak_school(node: Node, tmp_path: Path) -> AsyncIterator[School]:
     from visitor.sites.models import Door, Site, Station, Zone
     from watchlists import Entry, Name
 
-    oak, elm = (Site(new_id(), "school", name, "1 Main St", "America/Chicago", {}) for name in ("Oak", "Elm"))
+    oak, elm = (Site(new_id(), "school", name, "1 Main St", NOON, {}) for name in ("Oak", "Elm"))
     zones = {name: Zone(new_id(), oak.id, name, {}) for name in ("Office", "Library", "Plant room")}
     doors = {name: Door(new_id(), oak.id, zone.id, f"{name} door", "", None, None, 5.0, {}) for name, zone in zones.items()}
     kiosk, desk, far = (

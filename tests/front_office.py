@@ -15,6 +15,7 @@ import zxingcpp
 
 from printers import Policy
 from printers.testing import PrintedBadge, VirtualPrinter, sample_photo
+from tests.clock import NOON
 from visitor.accounts.models import Staff
 from visitor.app import Node
 from visitor.badges.models import BadgeContent, BadgeRow
@@ -52,8 +53,8 @@ class FrontOffice:
         self.node = node
         self.desk = VirtualPrinter()
         self.library = VirtualPrinter()
-        self.site = Site(new_id(), "school", "Lincoln Elementary School", "", "America/Chicago", {})
-        self.other = Site(new_id(), "school", "Washington Middle School", "", "America/Chicago", {})
+        self.site = Site(new_id(), "school", "Lincoln Elementary School", "", NOON, {})
+        self.other = Site(new_id(), "school", "Washington Middle School", "", NOON, {})
         self.office = Zone(new_id(), self.site.id, "Main office", {})
         self.gym = Zone(new_id(), self.site.id, "Gym", {})
         self.brandt = Staff(new_id(), self.site.id, None, "Ms. Brandt", "Teacher", "Room 4", True, True)
@@ -160,7 +161,7 @@ class FrontOffice:
                 await printer.stop()
 
 
-async def until(what: Callable[[], Any], seconds: float = 20.0) -> None:
+async def until(what: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait until `what` is true; it may be a coroutine function."""
     async with asyncio.timeout(seconds):
         while True:

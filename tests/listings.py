@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 import msgspec
 
+from tests.clock import NOON
 from visitor.app import create_app
 from visitor.ids import new_id
 from visitor.people.models import Person, PersonFacts
@@ -41,7 +42,7 @@ def write(file: Path, entries: Iterable[Entry]) -> Path:
 class Listings:
     def __init__(self, node: Any, folder: Path) -> None:
         self.node, self.folder = node, folder
-        self.site, self.other = (Site(new_id(), "school", name, "", "America/Chicago", {}) for name in ("Oak", "Elm"))
+        self.site, self.other = (Site(new_id(), "school", name, "", NOON, {}) for name in ("Oak", "Elm"))
         self.station = Station(new_id(), self.site.id, "desk", "Desk", None, None)
         self._app: Any = None
         self._clients: list[httpx.AsyncClient] = []

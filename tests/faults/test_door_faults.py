@@ -119,7 +119,7 @@ async def test_every_tap_answered_before_kill_9_is_in_the_record_once(
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as http:
             await _up(http)
             rows: Counter[str] = Counter()
-            for _ in range(200):
+            for _ in range(600):
                 async with node.db.connection() as conn:
                     rows = Counter({r["reason"]: r["n"] for r in await conn.fetch("select reason, count(*) n from door_events group by 1")})
                     logged = await conn.fetchval("select count(*) from audit where action like 'door.%'")

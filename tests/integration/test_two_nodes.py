@@ -68,7 +68,7 @@ async def _connect(nodes: dict[str, Cluster]) -> None:
 
 
 async def _arrives(conn: Any, query: str, *args: Any, want: Any = 1) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while (found := await conn.fetchval(query, *args)) != want:
             assert found is None or isinstance(found, type(want)), found
             await asyncio.sleep(0.05)

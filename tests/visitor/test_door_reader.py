@@ -32,7 +32,7 @@ async def until(what: Callable[[], Any], seconds: float = 60.0) -> bool:
     return bool(what())
 
 
-async def wire(school: Any, door: Any, address: str, relock: float = 1.0) -> None:
+async def wire(school: Any, door: Any, address: str, relock: float = 3.0) -> None:
     async with school.node.db.transaction() as tx:
         await tx.conn.execute("update doors set reader = $2, relock_seconds = $3 where id = $1", door.id, address, relock)
         tx.notify("sites", school.site.id, door.id)

@@ -297,7 +297,7 @@ async def _events(url: str, path: str, token: str, wanted: int, then: Any) -> li
     """The first events of a stream; `then` is awaited once it is open."""
     found: list[tuple[str, str]] = []
     async with (
-        httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=20) as http,
+        httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=60) as http,
         http.stream("GET", path) as stream,
     ):
         assert stream.status_code == 200
