@@ -70,7 +70,7 @@ _PATTERNS: dict[str, str] = {
         ("DAK DAP", r"[A-Za-z0-9][A-Za-z0-9 \-]{1,12}[A-Za-z0-9\-]"),
         ("DAQ", r"[A-Za-z0-9*][A-Za-z0-9 *./\-]{0,24}"),
         ("DAR DAS DAT", r"[A-Za-z0-9 */\-]{0,12}"),
-        ("DAU", r"(?:\d{2,3} ?(?i:IN|CM)?|\d ?'-? ?\d{1,2}\"?|)"),
+        ("DAU", r"(?: ?\d{2,3} ?(?i:IN|CM)?|\d ?'-? ?\d{1,2}\"?|)"),
         ("DAV DAX", r"(?:\d{2,3} ?(?i:CM|KG)?)?"),
         ("DAW", r"(?:\d{2,3} ?(?i:LBS?|KG)?)?"),
         ("DAY DAZ", r"[A-Za-z]{0,12}"),
