@@ -20,9 +20,12 @@ from typing import Final
 UNIT: Final = 8  # scores are integers in eighths of a bit
 
 # Imaginary rows of the general population counted with the registry's own (see names.background), and how many of them
-# are born on any one day or live in any one place: what a small list can not know by itself.
-BACKGROUND_ROWS: Final = 200_000
-BACKGROUND_A_DAY: Final = 8.0
+# are born on any one day or live in any one place: what a small list can not know by itself. The more of them, the rarer
+# look the names that the census of 1990 hardly knew; the fewer, the commoner look all rare names in a small list. With
+# 200,000 a list of 5,000 had three times the false alerts on people of other origins (benchmarks/accuracy.py, model B),
+# with 40,000 a list of 2,000 lost four in a hundred of its true visitors at 20 bits (FEBRL 2).
+BACKGROUND_ROWS: Final = 100_000
+BACKGROUND_A_DAY: Final = 4.0
 BACKGROUND_PLACES: Final = 1_000  # entries with an address; of them one in a ZIP code, and
 BACKGROUND_A_REGION: Final = 20
 BACKGROUND_EYES: Final = (0, 10, 460, 140, 90, 270, 27, 1, 1, 1)  # of 1,000, by eye code; AAMVA member states' counts
@@ -123,7 +126,7 @@ CONTRADICTION: Final = -16  # a field at or under this speaks clearly against
 # has many times the false alerts.
 SAME_NAME: Final = (EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, RARE_EDIT1_ALIKE)  # counted as one given name here
 TOGETHER_ROWS: Final = 2048  # rows of the surname looked at, in order of birth date
-TOGETHER_PRIOR: Final = 2.0  # imaginary rows on both sides, so that one coincidence says nothing
+TOGETHER_PRIOR: Final = 1.0  # imaginary rows on both sides, so that one coincidence says nothing
 TOGETHER_MAX: Final = 6 * UNIT
 
 # --- birth dates ----------------------------------------------------------------------------------------------------
