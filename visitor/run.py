@@ -143,7 +143,6 @@ async def run(settings: Settings) -> int:
         _stop_on_signals(server)
         # What is alive now stays for good. Looking through all of it for garbage stopped the service for 0.2 s about once a
         # minute of traffic, and whoever checked in at that moment waited.
-        gc.collect()
         gc.freeze()
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn tells by a flag only
