@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 from . import names, normalize, prepare, score
 from .errors import EntryError
-from .records import Entry
+from .records import Entry, Name
 
 kernel: types.ModuleType | None
 try:
@@ -58,6 +58,11 @@ def build(entries: Iterable[Entry]) -> Any:
     """An image of `entries`."""
     assert kernel is not None
     return kernel.build(entries, *names.background())
+
+
+def tokens(name: Name) -> tuple[str | int, ...] | None:
+    """What `normalize.name_tokens` makes of a name; None without the kernel."""
+    return kernel.tokens(name) if kernel is not None else None
 
 
 def attach(data: object) -> Any:

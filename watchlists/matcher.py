@@ -11,6 +11,7 @@ from itertools import islice
 
 import msgspec
 
+from . import compiled
 from .errors import UnknownListError
 from .explain import explain
 from .index import Index, RawMatch
@@ -203,11 +204,12 @@ def _screen_list(one: _List, subject: Subject) -> list[Match]:
 
 def _matches(one: _List, index: Index, raw: list[RawMatch], subject: Subject, withdrawn: frozenset[str]) -> list[Match]:
     out = []
+    shown = subject_digest(subject, compiled.tokens(subject.name))
     for entry, row, total, parts in raw:
         entry_id = index.entry_id(entry)
         if entry_id in withdrawn:
             continue
-        digest = hashlib.blake2b(subject_digest(subject) + index.entry_digest(entry), digest_size=16)
+        digest = hashlib.blake2b(shown + index.entry_digest(entry), digest_size=16)
         bits = total / UNIT
         matched, birth_date = index.row_facts(row)
         out.append(
@@ -216,7 +218,9 @@ def _matches(one: _List, index: Index, raw: list[RawMatch], subject: Subject, wi
                 bits=bits,
                 evidence={field: part / UNIT for field, part in zip(FIELDS, parts, strict=True) if part},
                 band="red" if bits >= one.thresholds.red else "amber",
-                contradictions=tuple(field for field, part in zip(FIELDS, parts, strict=True) if part <= CONTRADICTION),
+                contradictions=tuple(field for field, part in zip(FIELDS, parts, strict=True) if part <= CONTRADICTION)
+                if min(parts) <= CONTRADICTION
+                else (),
                 list=one.name,
                 revision=one.revision,
                 digest=digest.hexdigest(),

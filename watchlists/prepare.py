@@ -159,8 +159,11 @@ def id_hash(text: str) -> int:
 def _fields(
     sex: str | None, height: int | None, eye: str | None, addresses: tuple[Address, ...], ids: tuple[str, ...]
 ) -> Fields:
-    postal = tuple(dict.fromkeys(code for a in addresses if (code := postal_code(a.postal_code))))[:2]
-    regions = tuple(dict.fromkeys(code for a in addresses if (code := region_code(a.region))))[:2]
+    postal: tuple[int, ...] = ()
+    regions: tuple[int, ...] = ()
+    if addresses:
+        postal = tuple(dict.fromkeys(code for a in addresses if (code := postal_code(a.postal_code))))[:2]
+        regions = tuple(dict.fromkeys(code for a in addresses if (code := region_code(a.region))))[:2]
     return Fields(
         {"M": 1, "F": 2}.get(sex or "", 0),  # X and unknown: neither for nor against
         height if isinstance(height, int) and height in HEIGHTS else 0,
@@ -257,10 +260,18 @@ def prepare_subject(subject: Subject) -> PreparedSubject:
     )
 
 
-def subject_digest(subject: Subject) -> bytes:
-    """What a subject showed, as folded for comparison, in 16 bytes: the half of a match's digest that is his."""
-    p = prepare_subject(subject)
-    shown = (p.tokens, p.birth_date.isoformat() if p.birth_date else "", p.fields)
+def subject_digest(subject: Subject, tokens: tuple[str | int, ...] | None = None) -> bytes:
+    """What a subject showed, as folded for comparison, in 16 bytes: the half of a match's digest that is his.
+
+    `tokens` are those of `name_tokens` where the caller has them from the kernel, which makes them ten times faster.
+    """
+    name = subject.name
+    addresses = (subject.address,) if subject.address is not None else ()
+    shown = (
+        tokens or name_tokens(name.family, name.given, name.middle, name.suffix),
+        subject.birth_date.isoformat() if subject.birth_date else "",
+        _fields(subject.sex, subject.height_cm, subject.eye_color, addresses, subject.id_hashes[:MAX_SHOWN_IDS]),
+    )
     return hashlib.blake2b(msgspec.msgpack.encode(shown), digest_size=16).digest()
 
 
