@@ -159,13 +159,13 @@ def id_hash(text: str) -> int:
 def _fields(
     sex: str | None, height: int | None, eye: str | None, addresses: tuple[Address, ...], ids: tuple[str, ...]
 ) -> Fields:
-    postal: tuple[int, ...] = ()
-    regions: tuple[int, ...] = ()
-    if addresses:
-        postal = tuple(dict.fromkeys(code for a in addresses if (code := postal_code(a.postal_code))))[:2]
-        regions = tuple(dict.fromkeys(code for a in addresses if (code := region_code(a.region))))[:2]
+    sex_code = 1 if sex == "M" else 2 if sex == "F" else 0  # X and unknown: neither for nor against
+    if not addresses and height is None and not eye and not ids:  # most: a batch makes a digest of each match
+        return Fields(sex_code, 0, 0, (), (), ())
+    postal = tuple(dict.fromkeys(code for a in addresses if (code := postal_code(a.postal_code))))[:2]
+    regions = tuple(dict.fromkeys(code for a in addresses if (code := region_code(a.region))))[:2]
     return Fields(
-        {"M": 1, "F": 2}.get(sex or "", 0),  # X and unknown: neither for nor against
+        sex_code,
         height if isinstance(height, int) and height in HEIGHTS else 0,
         s.EYE_CODES.get(eye.strip().upper(), 0) if eye else 0,
         postal,
