@@ -33,7 +33,7 @@ class Raw(NamedTuple):
 
 
 def level(shown: str, registered: str, given: bool, cut_min: int) -> int:
-    """How the token shown agrees with the one registered; `given` allows nicknames, `cut_min` is the shortest stump."""
+    """How the token shown agrees with the one registered; `given` puts nicknames before slips, `cut_min` is the shortest stump."""
     if not shown or not registered:
         return s.NONE
     if shown == registered:
@@ -58,6 +58,8 @@ def level(shown: str, registered: str, given: bool, cut_min: int) -> int:
                 return s.EDIT2
     if short >= cut_min and (shown.startswith(registered) or registered.startswith(shown)):
         return s.CUT
+    if registered in nicknames().get(shown, ()):  # a short form that stands in the surname's place
+        return s.NICKNAME
     return s.NONE
 
 
@@ -235,17 +237,9 @@ class ReferenceIndex:
         for slot, less in ((qg, beside[0]), (qgj, beside[1])):
             if weight := slot.given(row.g1):
                 given = max(given, 1, weight + (less if agrees else 0))
-        middle = 0
-        if given:
-            if row.g2 and qm.token:
-                if len(row.g2) == 1 or len(qm.token) == 1:
-                    same = row.g2[0] == qm.token[0]
-                    middle = self.middle_initial[ord(row.g2[0]) - 65] if same else s.MIDDLE_INITIAL_DIFFERS
-                else:
-                    middle = min(s.MIDDLE_MAX, qm.given(row.g2))
-                    if not middle:
-                        middle = s.MIDDLE_SAME_LETTER if row.g2[0] == qm.token[0] else s.MIDDLE_DIFFERS
-        else:
+        beside_given = self._middle(qm, row.g2)
+        middle = beside_given if given else 0
+        if not given:
             crossed = max(qm.given(row.g1), qg.given(row.g2)) + s.GIVEN_IS_MIDDLE
             if crossed > 0:
                 given = crossed
@@ -257,10 +251,19 @@ class ReferenceIndex:
         a = max(qg.family(row.s1), qg.family(row.s2))
         b = max(q1.given(row.g1), qj.given(row.g1))
         crossed = a + b + s.NAMES_SWAPPED + (s.WEAK_ALIAS if row.weak else 0)
-        if a and b and crossed > family + given + middle:
-            swapped, family, given, middle = crossed, 0, 0, 0
+        if a and b and crossed + beside_given > family + given + middle:
+            swapped, family, given, middle = crossed, 0, 0, beside_given
         date = self._date(asked, days, row)
         return family + given + middle + swapped + date, (family, given, middle, swapped, date)
+
+    def _middle(self, asked: _Slot, token: str) -> int:
+        """What the middle name says where the names before it agree, in their own places or in each other's."""
+        if not token or not asked.token:
+            return 0
+        same = token[0] == asked.token[0]
+        if len(token) == 1 or len(asked.token) == 1:
+            return self.middle_initial[ord(token[0]) - 65] if same else s.MIDDLE_INITIAL_DIFFERS
+        return min(s.MIDDLE_MAX, asked.given(token)) or (s.MIDDLE_SAME_LETTER if same else s.MIDDLE_DIFFERS)
 
     def _date(self, asked: PreparedSubject, days: dict[int, int], row: Row) -> int:
         if asked.birth_date is None:

@@ -54,9 +54,9 @@ GIVEN: Final = {
     EDIT2: (0.01, 1500.0),
     CUT: (0.01, 8.0),
 }
-# What may agree across the fields, where family and given name stand in each other's place: no guesses.
+# What may agree across the fields, where family and given name stand in each other's place: no guesses, but short forms.
 FAMILY_SWAPPED: Final = {level: FAMILY[level] for level in (EXACT, VARIANT, EDIT1_ALIKE, EDIT1)}
-GIVEN_SWAPPED: Final = {level: GIVEN[level] for level in (EXACT, VARIANT, EDIT1_ALIKE, EDIT1)}
+GIVEN_SWAPPED: Final = {level: GIVEN[level] for level in (EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1)}
 
 # The registry may be the one that is wrong: a token hardly anyone there bears, one or two edits from the one shown, is
 # likely that name mistyped at registration, and how common the name shown is then counts for nothing.

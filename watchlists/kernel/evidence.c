@@ -104,13 +104,25 @@ static int describe(const Image *x, const Query *q, u32 rest, short *part) {
   return sum;
 }
 
+#define STARTS(t, letter_) (x->letter[(letter_) - 'A'] <= (t) && (t) < x->letter[(letter_) - 'A' + 1])
+
+/* What the middle name says where the names before it agree, in their own places or in each other's. */
+static int middle_score(const Image *x, const Context *c, const Query *q, u32 token, u32 levels) {
+  if (!token || !q->name.length[SLOT_G2]) return 0;
+  char shown = q->name.text[SLOT_G2][0];
+  if (q->name.length[SLOT_G2] == 1 || x->single[shown - 'A'] == token || token_length(x, token) == 1)
+    return STARTS(token, shown) ? x->head->middle_initial[shown - 'A'] : W.MIDDLE_INITIAL_DIFFERS;
+  int weight = min2(W.MIDDLE_MAX, AS_GIVEN(SLOT_G2, levels));
+  return weight ? weight : STARTS(token, shown) ? W.MIDDLE_SAME_LETTER : W.MIDDLE_DIFFERS;
+}
+
 /* Score row r with its date's weight; keep it if it reaches the threshold. `family` and `cross` are those of its family. */
 void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 r, int family, int cross, int date, int id) {
   RowRest rest = x->row_rest[r];
   u32 g = levels_of(c, rest.given), m = levels_of(c, rest.middle);
-  u32 g1 = rest.given, g2 = rest.middle;
-  int q1 = q->name.length[SLOT_G1], q2 = q->name.length[SLOT_G2];
-  char qg = q->name.text[SLOT_G1][0], qm = q->name.text[SLOT_G2][0];
+  u32 g1 = rest.given;
+  int q1 = q->name.length[SLOT_G1];
+  char qg = q->name.text[SLOT_G1][0];
   int given = AS_GIVEN(SLOT_G1, g), fused = AS_GIVEN(SLOT_GJ, g), middle = 0, swapped = 0;
   if (family > 0) {
     if (given) given = max2(1, given + c->beside_g1);
@@ -118,16 +130,10 @@ void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 
   }
   given = max2(given, fused);
   c->rows_scored++;
-#define STARTS(t, letter_) (x->letter[(letter_) - 'A'] <= (t) && (t) < x->letter[(letter_) - 'A' + 1])
+  int crossable = cross ? max2(AS_GIVEN(SLOT_S1, g), AS_GIVEN(SLOT_SJ, g)) : 0;
+  int beside_given = given || crossable ? middle_score(x, c, q, rest.middle, m) : 0;
   if (given) {
-    if (g2 && q2) {
-      if (q2 == 1 || x->single[qm - 'A'] == g2 || token_length(x, g2) == 1)
-        middle = STARTS(g2, qm) ? x->head->middle_initial[qm - 'A'] : W.MIDDLE_INITIAL_DIFFERS;
-      else {
-        middle = min2(W.MIDDLE_MAX, AS_GIVEN(SLOT_G2, m));
-        if (!middle) middle = STARTS(g2, qm) ? W.MIDDLE_SAME_LETTER : W.MIDDLE_DIFFERS;
-      }
-    }
+    middle = beside_given;
   } else {
     int crossed = max2(AS_GIVEN(SLOT_G2, g), AS_GIVEN(SLOT_G1, m)) + W.GIVEN_IS_MIDDLE;
     if (crossed > 0) given = crossed;
@@ -136,11 +142,12 @@ void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 
       given = initial ? x->head->given_initial[qg - 'A'] : W.GIVEN_MISS;
     }
   }
-  int weak = WEAK_OF(rest.entry) ? W.WEAK_ALIAS : 0, other = max2(AS_GIVEN(SLOT_S1, g), AS_GIVEN(SLOT_SJ, g));
+  int weak = WEAK_OF(rest.entry) ? W.WEAK_ALIAS : 0, exchanged = cross + crossable + W.NAMES_SWAPPED + weak;
   family += weak;
-  if (cross && other && cross + other + W.NAMES_SWAPPED + weak > family + given + middle) {
-    swapped = cross + other + W.NAMES_SWAPPED + weak;
-    family = given = middle = 0;
+  if (crossable && exchanged + beside_given > family + given + middle) {
+    swapped = exchanged;
+    family = given = 0;
+    middle = beside_given;
   }
   int core = family + given + middle + swapped + date + id;
   if (core + b->more_max < b->threshold) return;

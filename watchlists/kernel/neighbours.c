@@ -170,6 +170,22 @@ static int begin(const Image *x, Context *c, const char *word, int length, int g
   return given ? push_listed(x, c, &NICKNAMES, word, length, NICKNAME, out) : 0;
 }
 
+/* Short forms of a word shown as surname, in case it is the given name: after all that it may be as a surname. */
+static int by_nickname(const Image *x, Context *c, const char *word, int length, int cut_min, NeighbourList *out) {
+  u32 from, to;
+  look_up(&NICKNAMES, word, length, &from, &to);
+  for (u32 i = from; i < to; i++) {
+    const char *other = NICKNAMES.text + NICKNAMES.text_off[NICKNAMES.ids[i]];
+    int n = (int)(NICKNAMES.text_off[NICKNAMES.ids[i] + 1] - NICKNAMES.text_off[NICKNAMES.ids[i]]), small = n < length ? n : length;
+    if (small >= cut_min && !memcmp(word, other, (size_t)small)) continue; /* rather cut off, even where no row bears it so */
+    u32 t = token_id(x, other, n);
+    if (!t || c->stamp[t] == c->stamp_now) continue;
+    c->stamp[t] = c->stamp_now;
+    if (push(out, t, NICKNAME)) return -1;
+  }
+  return 0;
+}
+
 int neighbours(const Image *x, Context *c, const char *word, int length, int given, int cut_min, int light, NeighbourList *out) {
   if (begin(x, c, word, length, given, out)) return -1;
   if (length < 2) return 0;
@@ -178,7 +194,8 @@ int neighbours(const Image *x, Context *c, const char *word, int length, int giv
   u32 sound = sound_key(word, length);
   if (by_deletion(x, c, &p, sound, word, length, light, out)) return -1;
   if (light) return 0; /* no guesses: one edit at most */
-  return by_sound(x, c, &p, sound, word, length, out) || by_cutting(x, c, word, length, given, cut_min, out) ? -1 : 0;
+  if (by_sound(x, c, &p, sound, word, length, out) || by_cutting(x, c, word, length, given, cut_min, out)) return -1;
+  return given ? 0 : by_nickname(x, c, word, length, cut_min, out);
 }
 
 int neighbours_all(const Image *x, Context *c, const char *word, int length, int given, int cut_min, int light, NeighbourList *out) {
@@ -193,7 +210,9 @@ int neighbours_all(const Image *x, Context *c, const char *word, int length, int
     int n = token_length(x, t), level = edit_level(x, &p, sound, t, n), small = n < length ? n : length;
     if (!level && small >= cut_min && count[t] && !memcmp(word, x->tok_text + x->tok_off[t], (size_t)small)) level = CUT;
     if (light && level >= EDIT2) level = NONE;
-    if (level && push(out, t, level)) return -1;
+    if (!level) continue;
+    c->stamp[t] = c->stamp_now;
+    if (push(out, t, level)) return -1;
   }
-  return 0;
+  return given ? 0 : by_nickname(x, c, word, length, cut_min, out);
 }

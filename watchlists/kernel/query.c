@@ -15,7 +15,7 @@ static void set_bounds(const Image *x, const Context *c, const Query *q, Bounds 
   if (g1) b->given_max = max2(b->given_max, x->head->given_initial[q->name.text[SLOT_G1][0] - 'A']);
   b->middle_max = g2 ? max2(min2(W.MIDDLE_MAX, c->best_given[SLOT_G2]), x->head->middle_initial[q->name.text[SLOT_G2][0] - 'A']) : 0;
   b->middle_max = max2(0, b->middle_max);
-  b->swapped_max = max2(c->best_given[SLOT_S1], c->best_given[SLOT_SJ]) + W.NAMES_SWAPPED;
+  b->swapped_max = max2(c->best_given[SLOT_S1], c->best_given[SLOT_SJ]) + W.NAMES_SWAPPED + b->middle_max;
   int more = (q->sex ? W.SEX_AGREES : 0) + (q->name.suffix ? W.SUFFIX_AGREES : 0);
   if (x->fields) {
     if (q->fields.postal[0] || q->fields.region[0]) more += W.POSTAL_MAX;
