@@ -78,8 +78,23 @@ def y4m(image: bytes) -> bytes:
     return b"YUV4MPEG2 W1280 H720 F5:1 Ip A1:1 C420jpeg\n" + frame * 2
 
 
-async def wedge(page: Any, payload: bytes) -> None:
-    """Type a scan as a keyboard-wedge scanner does: control characters as Ctrl+key, then Enter."""
+async def wedge(page: Any, payload: bytes, at_once: bool = False) -> None:
+    """Type a scan as a keyboard-wedge scanner does: control characters as Ctrl+key, then Enter.
+
+    With `at_once` the page's own script gives it the keys in one go: where the machine may be so busy that keys typed through
+    the browser's input queue come further apart than a scanner's.
+    """
+    if at_once:
+        await page.evaluate(
+            """codes => { for (const code of codes) {
+                 const control = code < 32 && code !== 13;
+                 const key = code === 13 ? "Enter" : control ? ({28: "\\\\", 29: "]", 30: "^", 31: "_"}[code] ?? String.fromCharCode(code + 96))
+                   : String.fromCharCode(code);
+                 document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, ctrlKey: control, bubbles: true, cancelable: true}));
+               } }""",
+            list(payload + b"\r"),
+        )
+        return
     session = await page.context.new_cdp_session(page)
     signs = {0x1C: "\\", 0x1D: "]", 0x1E: "^", 0x1F: "_"}
     events = []
