@@ -49,9 +49,12 @@ async def test_a_list_of_visits_costs_the_same_queries_however_long_it_is(school
         return await execute(self, query, *rest, **options)
 
     async def listed() -> tuple[list[dict[str, Any]], int]:
-        await school.desk.get("/api/v1/visits?limit=1")  # the token is known for a while after this
-        asked.clear()
-        return (await school.desk.get("/api/v1/visits")).json()["visits"], len(asked)
+        counts = []
+        for _ in range(6):  # the node's own loops ask things too: the fewest is what the list costs; the token is known after the first
+            asked.clear()
+            visits = (await school.desk.get("/api/v1/visits")).json()["visits"]
+            counts.append(len(asked))
+        return visits, min(counts)
 
     first = await _checked_in(school, **MATCH)
     monkeypatch.setattr(asyncpg.Connection, "_execute", counted)
