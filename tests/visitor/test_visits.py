@@ -291,6 +291,18 @@ async def test_every_step_lands_in_the_audit_without_personal_data(school: Any) 
         assert personal not in everything.lower()
 
 
+async def test_a_retry_is_answered_though_what_it_named_is_gone(school: Any) -> None:
+    body, key = school.check_in_body(), {"Idempotency-Key": "lost-answer"}
+    first = await school.desk.post("/api/v1/check-ins", json=body, headers=key)
+    async with school.node.db.transaction() as tx:
+        await tx.conn.execute("update staff set retired_at = now() where id = $1", school.host)
+        tx.notify("staff", school.oak, school.host)
+    again = await school.desk.post("/api/v1/check-ins", json=body, headers=key)
+    assert (first.status_code, again.status_code) == (201, 201) and again.json()["visit"]["id"] == first.json()["visit"]["id"]
+    refused = await school.desk.post("/api/v1/check-ins", json=body, headers={"Idempotency-Key": "another"})
+    assert refused.status_code >= 400
+
+
 async def test_visits_that_nobody_ended_end_with_their_day(school: Any) -> None:
     from datetime import UTC, datetime, timedelta
 

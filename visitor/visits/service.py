@@ -14,7 +14,7 @@ from visitor.accounts.service import Accounts
 from visitor.badges.models import BadgeRow
 from visitor.badges.service import Badges
 from visitor.credentials.service import Credentials
-from visitor.errors import BadInput, NotFound
+from visitor.errors import BadInput, NotFound, VisitorError
 from visitor.escorts.service import Escorts
 from visitor.ids import new_id
 from visitor.keys import KeyRing, TokenInvalid, token_bytes
@@ -82,18 +82,13 @@ class Visits:
         """Scan → document → person → screening → decision, committed as one. See models.py for the problems it raises."""
         station = self._station(principal, asked.station_id)
         body = self._keys.digest("check-in body", msgspec.msgpack.encode(asked))
-        state = self._sites.state(station.site_id)
-        if state.state != "normal" and not principal.may(station.site_id, "desk", "admin"):
-            # A retry of what was committed before the incident is still answered.
+        try:
+            purposes, purpose, document, photo = await self._ready(principal, station, asked)
+        except VisitorError:
+            # A retry of what was committed is still answered, whatever has changed or run out since.
             if key is not None and (earlier := await self._replay(principal, key, body)):
                 return earlier
-            raise models.SiteClosed("The school is not taking visitors right now. Please follow the staff's directions.")
-        purposes = await self._policies.current()
-        purpose = self._purpose(purposes, asked.purpose)
-        await self._check_host(station.site_id, asked.host_id, purpose)
-        document = await self._document(asked, station.id)
-        photo_source = asked.photo if asked.photo is not None else (document.photo if document else None)
-        photo = await clean(photo_source) if photo_source else None
+            raise
         facts = self._people.hashed(facts_of(document))
         identity = self._people.identity(facts)
         for _ in range(5):
@@ -113,6 +108,19 @@ class Visits:
                 metrics.CHECK_INS.labels(outcome.visit.status).inc()
                 return outcome
         raise models.WrongState("The lists are changing too quickly to screen against. Try again in a moment.")
+
+    async def _ready(
+        self, principal: Principal, station: StationRow, asked: CheckIn
+    ) -> tuple[PurposePolicy, Purpose, readers.IdDocument | None, bytes | None]:
+        """Whether the school takes visitors, what the visit is for, and who the document and the photo say it is."""
+        if self._sites.state(station.site_id).state != "normal" and not principal.may(station.site_id, "desk", "admin"):
+            raise models.SiteClosed("The school is not taking visitors right now. Please follow the staff's directions.")
+        purposes = await self._policies.current()
+        purpose = self._purpose(purposes, asked.purpose)
+        await self._check_host(station.site_id, asked.host_id, purpose)
+        document = await self._document(asked, station.id)
+        photo_source = asked.photo if asked.photo is not None else (document.photo if document else None)
+        return purposes, purpose, document, await clean(photo_source) if photo_source else None
 
     async def _write(
         self, tx: db.Tx, principal: Principal, station: StationRow, asked: CheckIn, key: str | None, body: bytes, purposes: PurposePolicy,

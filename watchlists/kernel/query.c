@@ -8,7 +8,6 @@ static inline int count_bits(u64 v) {
   return n;
 }
 
-
 static void set_bounds(const Image *x, const Context *c, const Query *q, Bounds *b) {
   int g1 = q->name.length[SLOT_G1], g2 = q->name.length[SLOT_G2];
   b->given_max = max2(max2(c->best_given[SLOT_G1], c->best_given[SLOT_GJ]), max2(0, c->best_given[SLOT_G2] + W.GIVEN_IS_MIDDLE));

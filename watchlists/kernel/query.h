@@ -53,7 +53,7 @@ struct Context { /* what one query at a time needs besides the image; one a thre
 
 /* What a query's bounds and fixed parts are; worked out once. */
 typedef struct {
-  int given_max, middle_max, swapped_max, more_max, partial_max, undated_max, miss;
+  int given_max, middle_max, swapped_max, more_max, undated_max, miss;
   int any_given; /* rows can not be told apart by their given names: none was shown, or one letter only */
   int threshold;
 } Bounds;
@@ -73,7 +73,6 @@ static inline u32 levels_of(const Context *c, u32 t) {
   return c->marks[h].levels;
 }
 static inline int in_family(const Context *c, u32 key) { return c->family_sieve[key >> (16 - SIEVE_BITS)]; }
-
 
 #define LEVEL(slot, levels) ((levels) >> 4 * (slot) & 15)
 #define AS_FAMILY(slot, levels) ((int)c->family[slot][(levels) >> 4 * (slot) & 15])
