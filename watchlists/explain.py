@@ -5,7 +5,7 @@ from __future__ import annotations
 from .normalize import name_tokens
 from .records import Explanation, Match, Reason
 from .reference import level
-from .score import CUT, EDIT1, EDIT1_ALIKE, EDIT2, EXACT, LEVELS, NICKNAME, VARIANT
+from .score import CUT, EDIT1, EDIT1_ALIKE, EDIT2, EXACT, GIVEN_SWAPPED, LEVELS, NICKNAME, VARIANT
 
 INITIAL = LEVELS  # one letter against a name
 
@@ -47,7 +47,9 @@ def explain(match: Match) -> Explanation:
 
 def _reason(match: Match, field: str, bits: float) -> Reason:
     for_it = bits > 0
-    if field in _LABELS and for_it:
+    if field == "names_swapped":
+        en, es = _exchanged(match)
+    elif field in _LABELS and for_it:
         en, es = _name_sentences(match, field)
     elif field in _LABELS:
         label_en, label_es = _LABELS[field]
@@ -82,6 +84,31 @@ def _name_sentences(match: Match, field: str) -> tuple[str, str]:
     return f"The {label_en} {a} {how_en} {b}.", f"El {label_es} {a} {how_es} {b}."
 
 
+def _exchanged(match: Match) -> tuple[str, str]:
+    """Names in each other's place: both may agree there, or one of them."""
+    assert match.subject is not None, "only a match that came from screen can be explained"
+    name = match.subject.name
+    shown = name_tokens(name.family, name.given, name.middle, name.suffix)
+    entry = name_tokens(match.matched.family, match.matched.given, match.matched.middle, "")
+    family = any(_may_cross(a, b) for a in (shown.g1, shown.gj) for b in (entry.s1, entry.s2, entry.sj))
+    given = any(_may_cross(a, b) for a in (shown.s1, shown.sj) for b in (entry.g1, entry.g2))
+    if family and not given:
+        return (
+            "The given name agrees with the registered family name; the names may be in each other's place.",
+            "El nombre coincide con el apellido registrado; los nombres pueden estar intercambiados.",
+        )
+    if given and not family:
+        return (
+            "The family name agrees with the registered given name; the names may be in each other's place.",
+            "El apellido coincide con el nombre registrado; los nombres pueden estar intercambiados.",
+        )
+    return "Family and given name agree, but in each other's place.", "Apellido y nombre coinciden, pero intercambiados."
+
+
+def _may_cross(shown: str, registered: str) -> bool:
+    return level(shown, registered, True, len(shown) + len(registered)) in GIVEN_SWAPPED
+
+
 def _plain(match: Match, field: str, for_it: bool) -> tuple[str, str]:
     if field == "birth_date":
         assert match.subject is not None
@@ -98,7 +125,6 @@ def _plain(match: Match, field: str, for_it: bool) -> tuple[str, str]:
             f"La fecha de nacimiento {shown} no es la registrada {match.birth_date}.",
         )
     texts = {
-        "names_swapped": ("Family and given name agree, but in each other's place.", "Apellido y nombre coinciden, pero intercambiados."),
         "sex": ("The sex is the same.", "El sexo es el mismo."),
         "suffix": ("The suffix is the same.", "El sufijo es el mismo."),
         "address": ("The address lies in the same area.", "La dirección está en la misma zona."),
@@ -107,7 +133,6 @@ def _plain(match: Match, field: str, for_it: bool) -> tuple[str, str]:
         "id": ("An identity document is the same.", "Un documento de identidad es el mismo."),
     }  # fmt: skip
     against = {
-        "names_swapped": ("The names agree only in each other's place.", "Los nombres coinciden solo intercambiados."),
         "sex": ("The sex is different.", "El sexo es distinto."),
         "suffix": ("The suffix is different.", "El sufijo es distinto."),
         "address": ("The address lies elsewhere.", "La dirección está en otro lugar."),

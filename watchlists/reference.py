@@ -247,12 +247,19 @@ class ReferenceIndex:
                 given = self.given_initial[ord(row.g1[0]) - 65]
             elif row.g1 and qg.token:
                 given = s.GIVEN_MISS
+        # Each in the other's place: one of the two may be wrong altogether, as it may in its own place.
         swapped = 0
-        a = max(qg.family(row.s1), qg.family(row.s2))
+        a = max(qg.family(row.s1), qg.family(row.s2), qgj.family(row.s1), qgj.family(row.sj))
         b = max(q1.given(row.g1), qj.given(row.g1))
-        crossed = a + b + s.NAMES_SWAPPED + (s.WEAK_ALIAS if row.weak else 0)
-        if a and b and crossed + beside_given > family + given + middle:
-            swapped, family, given, middle = crossed, 0, 0, beside_given
+        beside_crossed = beside_given if b else 0
+        b = b or max(0, q1.given(row.g2) + s.GIVEN_IS_MIDDLE)
+        if a or b:
+            swapped = (a or (s.FAMILY_MISS if row.s1 and qg.token else 0)) + (b or (s.GIVEN_MISS if row.g1 and q1.token else 0))
+            swapped += s.NAMES_SWAPPED + (s.WEAK_ALIAS if row.weak else 0)
+            if swapped + beside_crossed > family + given + middle:
+                family, given, middle = 0, 0, beside_crossed
+            else:
+                swapped = 0
         date = self._date(asked, days, row)
         return family + given + middle + swapped + date, (family, given, middle, swapped, date)
 

@@ -54,6 +54,9 @@ def _find(matcher: Matcher, wanted: str, subject: Subject) -> Match | None:
         ("rahman", Name("GADDAFI", "ABDELRAHMAN"), date(1975, 6, 1)),
         ("xiao", Name("OUYANG", "XIAOMING"), date(1988, 8, 8)),
         ("xiao", Name("XIAO MING", "OUYANG"), date(1988, 8, 8)),
+        ("garcia", Name("ANTONIO", "GARCIA LOPEZ"), date(1970, 3, 2)),
+        ("otoole", Name("MARGARET", "OTOOLE-QUATTLEBAUM"), date(1990, 1, 31)),
+        ("kovalenko", Name("YEVGENIY", "SMITH"), date(1981, 11, 30)),
     ],
 )
 def test_a_person_is_found_however_the_name_was_read(matcher: Matcher, wanted: str, name: Name, born: date) -> None:
@@ -61,6 +64,20 @@ def test_a_person_is_found_however_the_name_was_read(matcher: Matcher, wanted: s
     assert found is not None
     assert found.bits == pytest.approx(sum(found.evidence.values()))
     assert len(matcher.explain(found).sentences("es")) == len(found.evidence) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (Name("YEVGENIY", "KOVALENKO"), "Family and given name agree, but in each other's place."),
+        (Name("SMITH", "KOVALENKO"), "The given name agrees with the registered family name; the names may be in each other's place."),
+        (Name("YEVGENIY", "SMITH"), "The family name agrees with the registered given name; the names may be in each other's place."),
+    ],
+)
+def test_exchanged_names_are_explained_as_far_as_they_agree(matcher: Matcher, name: Name, sentence: str) -> None:
+    found = _find(matcher, "kovalenko", Subject(name, date(1981, 11, 30)))
+    assert found is not None
+    assert sentence in matcher.explain(found).sentences("en")
 
 
 def test_a_stranger_of_the_same_common_name_is_not_shown(matcher: Matcher) -> None:

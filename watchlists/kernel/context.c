@@ -234,8 +234,8 @@ static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int m
   memcpy(c->given[slot], m->given, LEVELS);
   c->bearers[slot] = m->bearers;
   if (make_room(c, m->count)) return -1;
-  u32 as_family = !given || slot == SLOT_G1, as_given = slot != SLOT_S2;
-  int lower = slot == SLOT_G2 ? W.GIVEN_IS_MIDDLE : 0;
+  u32 as_family = slot != SLOT_G2, as_given = slot != SLOT_S2;
+  int lower = slot == SLOT_G2 ? W.GIVEN_IS_MIDDLE : given ? 0 : W.NAMES_SWAPPED;
   if (as_family) c->best_family[slot] = m->best_family;
   if (as_given) c->best_given[slot] = m->best_given;
   if (slot == SLOT_S1) c->surname = m->surname;
@@ -245,7 +245,7 @@ static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int m
     u32 family = list[i] / SAYS_FAMILY & as_family, forename = list[i] / SAYS_GIVEN & as_given;
     c->family_sieve[key >> (16 - SIEVE_BITS)] |= (u8)family;
     c->given_sieve[key >> 6] |= (u64)forename << (key & 63);
-    if (given) {
+    if (given | forename) {
       int value = forename ? m->given[level] + 1 + lower : 0;
       c->given_value[key] = (u8)max2(c->given_value[key], value);
     }
@@ -271,17 +271,17 @@ void mark_given(Context *c, u32 t, int value) {
 
 void unmark_given(Context *c, u32 t) {
   c->given_value[fold16(t)] = 0;
-  c->given_sieve[fold16(t) >> 6] = 0;
+  c->given_sieve[fold16(t) >> 6] &= ~(1ULL << (fold16(t) & 63));
 }
 
 void wipe(Context *c) {
   for (u32 i = 0; i < c->touched_count; i++) {
     Mark *m = &c->marks[c->touched[i]];
     u32 key = fold16(m->token);
-    if (m->levels >> 4 * SLOT_G1) c->given_value[key] = 0;
+    if (bit(c->given_sieve, key)) c->given_value[key] = 0;
     if (c->touched_count > FEW) continue;
     c->family_sieve[key >> (16 - SIEVE_BITS)] = 0;
-    c->given_sieve[key >> 6] = 0;
+    c->given_sieve[key >> 6] &= ~(1ULL << (key & 63));
     *m = (Mark){0, 0};
   }
   if (c->touched_count > FEW) {

@@ -130,8 +130,8 @@ void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 
   }
   given = max2(given, fused);
   c->rows_scored++;
-  int crossable = cross ? max2(AS_GIVEN(SLOT_S1, g), AS_GIVEN(SLOT_SJ, g)) : 0;
-  int beside_given = given || crossable ? middle_score(x, c, q, rest.middle, m) : 0;
+  int crossed_given = max2(AS_GIVEN(SLOT_S1, g), AS_GIVEN(SLOT_SJ, g));
+  int beside_given = given || crossed_given ? middle_score(x, c, q, rest.middle, m) : 0;
   if (given) {
     middle = beside_given;
   } else {
@@ -142,12 +142,17 @@ void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 
       given = initial ? x->head->given_initial[qg - 'A'] : W.GIVEN_MISS;
     }
   }
-  int weak = WEAK_OF(rest.entry) ? W.WEAK_ALIAS : 0, exchanged = cross + crossable + W.NAMES_SWAPPED + weak;
+  int weak = WEAK_OF(rest.entry) ? W.WEAK_ALIAS : 0, beside_crossed = crossed_given ? beside_given : 0;
   family += weak;
-  if (crossable && exchanged + beside_given > family + given + middle) {
-    swapped = exchanged;
-    family = given = 0;
-    middle = beside_given;
+  if (!crossed_given) crossed_given = max2(0, AS_GIVEN(SLOT_S1, m) + W.GIVEN_IS_MIDDLE);
+  if (cross > 0 || crossed_given) {
+    if (!crossed_given && g1 && q->name.length[SLOT_S1]) crossed_given = W.GIVEN_MISS;
+    int exchanged = cross + crossed_given + W.NAMES_SWAPPED + weak;
+    if (exchanged + beside_crossed > family + given + middle) {
+      swapped = exchanged;
+      family = given = 0;
+      middle = beside_crossed;
+    }
   }
   int core = family + given + middle + swapped + date + id;
   if (core + b->more_max < b->threshold) return;

@@ -27,12 +27,15 @@ static void set_bounds(const Image *x, const Context *c, const Query *q, Bounds 
   if (q->year)
     for (u32 i = 1; i < x->head->partials; i++) b->undated_max = max2(b->undated_max, partial_weight(&x->partial[i], q));
   b->any_given = g1 <= 1;
+  b->bare = q->name.length[SLOT_S1] ? W.FAMILY_MISS : 0;
+  b->crossed_miss = q->name.length[SLOT_S1] ? W.GIVEN_MISS : 0;
+  b->bare_cross = g1 ? W.FAMILY_MISS : 0;
+  b->bare_names = max2(b->bare + b->given_max + b->middle_max, b->bare_cross + b->swapped_max);
 }
 
 /* The most a row of this family could score, but for its date. */
 static inline int family_bound(const Bounds *b, int family, int cross) {
-  int straight = family + b->given_max + b->middle_max;
-  return (cross ? max2(straight, cross + b->swapped_max) : straight) + b->more_max;
+  return max2(family + b->given_max + b->middle_max, cross + b->swapped_max) + b->more_max;
 }
 
 /* A row that the sieve let through, or all of its day, with that day's weight. */
@@ -95,18 +98,17 @@ static void pass_dates(const Image *x, Context *c, const Query *q, const Bounds 
     for (u32 r = day[0].row & ~31u; r < day[1].row; r += 32) PREFETCH(&x->row_key[r]);
     PREFETCH(&x->multi_key[day->multi]);
   }
-  int miss = q->name.length[SLOT_S1] ? W.FAMILY_MISS : 0;
   for (int i = 0; i < c->day_count; i++) {
     const DayStart *day = &x->day[c->days[i].bucket];
-    int date = c->days[i].weight, bare = date + miss + b->more_max;
+    int date = c->days[i].weight;
     u32 end = day[1].row, multis = day[1].multi - day[0].multi;
     c->rows_seen += end - day->row;
-    if (bare + b->given_max + b->middle_max < b->threshold) { /* a row whose family says nothing is out of reach */
+    if (b->bare_names + date + b->more_max < b->threshold) { /* a row whose family says nothing is out of reach */
       pick(x, c, q, b, &w, day->row, end - multis, NULL, date);
       pick(x, c, q, b, &w, end - multis, end, &x->multi_key[day->multi], date);
       continue;
     }
-    int all = b->any_given || bare + W.GIVEN_MISS >= b->threshold;
+    int all = b->any_given || b->bare + W.GIVEN_MISS + date + b->more_max >= b->threshold;
     for (u32 r = day->row; r < end; r++) {
       const RowRest *rest = &x->row_rest[r];
       u32 k = r - (end - multis) + day->multi;
@@ -125,8 +127,11 @@ typedef struct {
 } GivenFilter;
 static GivenFilter given_filter(const Bounds *b, int family, int cross, int date) {
   int without = family + b->more_max + date; /* a given name that does not agree brings no middle name's evidence either */
-  GivenFilter g = {b->any_given || without + W.GIVEN_MISS >= b->threshold, !cross, 0};
-  g.need = max2(0, b->threshold - without - b->middle_max) + 1;
+  int crossed = cross + W.NAMES_SWAPPED + b->more_max + date; /* likewise, where the family agrees with the given name shown */
+  GivenFilter g = {b->any_given || without + W.GIVEN_MISS >= b->threshold || (cross > 0 && crossed + b->crossed_miss >= b->threshold), 0, 0};
+  g.need = b->threshold - without - b->middle_max + 1;
+  /* The values know of given names in the family's place, as long as the family itself says no more read so. */
+  g.by_value = g.need > 1 && (cross <= family || cross + b->swapped_max + b->more_max + date < b->threshold);
   return g;
 }
 static inline int lets_through(const Context *c, const GivenFilter *g, u32 given) {
@@ -214,14 +219,14 @@ static void scan_dated(const Image *x, Context *c, const Query *q, const Bounds 
 
 /* Every undated row whose family says nothing and whose given names could make up for it; those their family speaks for are
  * found by family. */
-static void scan_undated(const Image *x, Context *c, const Query *q, const Bounds *b, int family) {
-  GivenFilter g = given_filter(b, family, 0, b->undated_max);
+static void scan_undated(const Image *x, Context *c, const Query *q, const Bounds *b) {
+  GivenFilter g = given_filter(b, b->bare, b->bare_cross, b->undated_max);
   u64 buckets[BY_GIVEN_BUCKETS / 64];
   memset(buckets, g.all ? 0xff : 0, sizeof buckets);
   for (u32 w = 0; w < 1024 && !g.all; w++)
     for (u64 left = c->given_sieve[w]; left; left = drop_bit(left)) {
       u32 key = w * 64 + (u32)count_bits((left & -left) - 1), bucket = given_bucket(key);
-      if (c->given_value[key] >= g.need || c->given_value[key] + W.GIVEN_IS_MIDDLE >= g.need) buckets[bucket >> 6] |= 1ULL << (bucket & 63);
+      if (!g.by_value || c->given_value[key] >= g.need || c->given_value[key] + W.GIVEN_IS_MIDDLE >= g.need) buckets[bucket >> 6] |= 1ULL << (bucket & 63);
     }
   for (u32 bucket = 0; bucket < BY_GIVEN_BUCKETS; bucket++) {
     if (!bit(buckets, bucket)) continue;
@@ -238,16 +243,15 @@ static void pass_families(const Image *x, Context *c, const Query *q, const Boun
   int date = max2(b->miss, b->undated_max);
   int rest = b->given_max + b->middle_max + b->more_max;
   /* Rows whose family says nothing at all: only where the bound does not rule them out. */
-  int bare = q->name.length[SLOT_S1] ? W.FAMILY_MISS : 0;
-  int filter = !b->any_given && bare + W.GIVEN_MISS + b->more_max + date < b->threshold;
-  if (bare + rest + b->miss >= b->threshold) scan_dated(x, c, q, b, filter);
-  if (bare + rest + date >= b->threshold) scan_undated(x, c, q, b, bare);
+  int filter = !b->any_given && b->bare + W.GIVEN_MISS + b->more_max + date < b->threshold;
+  if (b->bare_names + b->more_max + b->miss >= b->threshold) scan_dated(x, c, q, b, filter);
+  if (b->bare_names + b->more_max + date >= b->threshold) scan_undated(x, c, q, b);
   want_family(x, c, 0); /* rows without a family name */
   u32 kept = 0;
   Reach *reaching = c->reaching;
   for (u32 i = 0; i < c->touched_count; i++) {
     u32 t = c->marks[c->touched[i]].token, l = c->marks[c->touched[i]].levels;
-    int s1 = AS_FAMILY(SLOT_S1, l), s2 = AS_FAMILY(SLOT_S2, l), sj = AS_FAMILY(SLOT_SJ, l), cross = AS_FAMILY(SLOT_G1, l);
+    int s1 = AS_FAMILY(SLOT_S1, l), s2 = AS_FAMILY(SLOT_S2, l), sj = AS_FAMILY(SLOT_SJ, l), cross = max2(AS_FAMILY(SLOT_G1, l), AS_FAMILY(SLOT_GJ, l));
     int own = max2(s1 ? s1 + c->best_family[SLOT_S2] : 0, max2(s2 ? s2 + c->best_family[SLOT_S1] : 0, sj));
     int bound = own ? min2(W.FAMILY_MAX, own) + rest : -1000;
     if (cross) bound = max2(bound, cross + b->swapped_max + b->more_max);

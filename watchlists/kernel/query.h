@@ -54,6 +54,9 @@ struct Context { /* what one query at a time needs besides the image; one a thre
 /* What a query's bounds and fixed parts are; worked out once. */
 typedef struct {
   int given_max, middle_max, swapped_max, more_max, undated_max, miss;
+  int bare, bare_cross; /* what a family says that agrees with nothing shown: in its own place, read as the given name */
+  int crossed_miss; /* what a given name that does not agree with the family name shown says */
+  int bare_names; /* the most the names of such a row say */
   int any_given; /* rows can not be told apart by their given names: none was shown, or one letter only */
   int threshold;
 } Bounds;
@@ -86,14 +89,15 @@ static inline void family_of(const Image *x, u32 f, u32 *a, u32 *b, u32 *j) {
   }
 }
 
-/* Family evidence of family f; *cross is what its surnames say when read as the given name shown (0: nothing). */
+/* Family evidence of family f; *cross is what its surnames say of the given name shown, which may stand in their place. */
 static inline int family_score(const Image *x, const Context *c, const Query *q, u32 f, int *cross) {
   u32 s1, s2, sj;
   family_of(x, f, &s1, &s2, &sj);
   u32 a = levels_of(c, s1), b = s2 ? levels_of(c, s2) : 0, j = sj ? levels_of(c, sj) : 0;
   int m11 = AS_FAMILY(SLOT_S1, a), m12 = AS_FAMILY(SLOT_S2, a), m21 = AS_FAMILY(SLOT_S1, b), m22 = AS_FAMILY(SLOT_S2, b);
   int best = max2(max2(m11, m12), max2(m21, m22)), q2 = q->name.length[SLOT_S2] != 0, score = 0;
-  *cross = max2(AS_FAMILY(SLOT_G1, a), AS_FAMILY(SLOT_G1, b));
+  *cross = max2(max2(AS_FAMILY(SLOT_G1, a), AS_FAMILY(SLOT_G1, b)), max2(AS_FAMILY(SLOT_GJ, a), AS_FAMILY(SLOT_GJ, j)));
+  if (!*cross && s1 && q->name.length[SLOT_G1]) *cross = W.FAMILY_MISS;
   if (best && q2 && s2) {
     score = best + W.SECOND_SURNAME_DIFFERS;
     if (m11 && m22) score = max2(score, m11 + m22);
