@@ -53,9 +53,10 @@ Context *context_new(const Image *x) {
   c->memo = calloc((size_t)1 << c->memo_bits, sizeof(Memo));
   c->memo_met = calloc(1u << (MEMO_BITS_MOST - 6), 8);
   c->pool = malloc((size_t)c->pool_room * 4);
+  c->near_partials = malloc((x->head->partials + 1ull) * sizeof *c->near_partials);
   for (int i = 0; i < DAY_KINDS; i++)
     for (int n = 0; n < 256; n++) c->day_weight[i][n] = NO_WEIGHT;
-  if (!c->marks || !c->stamp || !c->memo || !c->memo_met || !c->pool) {
+  if (!c->near_partials || !c->marks || !c->stamp || !c->memo || !c->memo_met || !c->pool) {
     context_free(c);
     return NULL;
   }
@@ -64,8 +65,9 @@ Context *context_new(const Image *x) {
 
 void context_free(Context *c) {
   if (!c) return;
-  void *all[] = {c->marks, c->touched, c->reaching, c->scans, c->stamp, c->found.at, c->seen, c->memo, c->memo_met, c->pool, c->hits};
+  void *all[] = {c->marks, c->touched, c->reaching, c->scans, c->stamp, c->near_partials, c->seen, c->memo, c->memo_met, c->pool, c->hits};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+  for (int slot = 0; slot < SLOTS; slot++) free(c->fresh[slot].at);
   free(c);
 }
 
@@ -141,35 +143,36 @@ static void token_weights(const double *table, const u64 *counts, double rows, d
   }
 }
 
-/* Weigh the tokens just found, and keep those that can say anything. */
-static void weigh(const Image *x, Context *c, int given, Memo *m) {
-  if (!c->found.count) return; /* nobody is called anything like it, so no weight of it will be asked for */
+/* Weigh the tokens just found, and keep those that can say anything of a row. */
+static void weigh(const Image *x, NeighbourList *found, int given, Memo *m) {
+  if (!found->count) return; /* nobody is called anything like it, so no weight of it will be asked for */
   u64 as_family[LEVELS] = {0}, as_given[LEVELS] = {0};
-  for (u32 i = 0; i < c->found.count; i++) {
-    u32 t = c->found.at[i] & TOKEN_BITS, level = c->found.at[i] >> 28;
+  for (u32 i = 0; i < found->count; i++) {
+    u32 t = found->at[i] & TOKEN_BITS, level = found->at[i] >> 28;
     as_family[level] += x->count_s[t];
     as_given[level] += x->count_g[t];
     if (level >= EDIT1_ALIKE && level <= EDIT2 && (given ? x->count_g : x->count_s)[t] <= (u32)W.RARE_COUNT)
-      c->found.at[i] += (u32)RARE_SHIFT << 28;
+      found->at[i] += (u32)RARE_SHIFT << 28;
   }
   m->bearers = (u32)(as_given[EXACT] + as_given[VARIANT] + as_given[NICKNAME] + as_given[EDIT1_ALIKE]);
   double rows = (double)x->rows + W.BACKGROUND_ROWS;
   token_weights(given ? W.family_swapped : W.family, as_family, rows, x->head->unseen_family, !given, m->family);
   token_weights(given ? W.given : W.given_swapped, as_given, rows, x->head->unseen_given, given, m->given);
   u32 kept = 0;
-  m->surname = m->best_family = m->best_given = 0;
-  for (u32 i = 0; i < c->found.count; i++) {
-    u32 t = c->found.at[i] & TOKEN_BITS, level = c->found.at[i] >> 28;
-    u32 family = m->family[level] && x->count_s[t] ? SAYS_FAMILY : 0, forename = m->given[level] && x->count_g[t] ? SAYS_GIVEN : 0;
+  for (u32 i = 0; i < found->count; i++) {
+    u32 t = found->at[i] & TOKEN_BITS, level = found->at[i] >> 28;
+    if (level == EXACT || level == VARIANT) {
+      u32 mine = x->fam[t + 1].from - x->fam[t].from, most = x->fam[m->surname + 1].from - x->fam[m->surname].from;
+      if (!m->surname || mine > most || (mine == most && t < m->surname)) m->surname = t;
+    }
+    /* Whom only the background knows was counted above, and stands in no row. */
+    u32 family = m->family[level] && bit(x->borne_s, t) ? SAYS_FAMILY : 0, forename = m->given[level] && bit(x->borne_g, t) ? SAYS_GIVEN : 0;
     if (!(family | forename)) continue;
-    c->found.at[kept++] = t | family | forename | level << 28;
+    found->at[kept++] = t | family | forename | level << 28;
     if (family && m->family[level] > m->best_family) m->best_family = m->family[level];
     if (forename && m->given[level] > m->best_given) m->best_given = m->given[level];
-    if (level > VARIANT) continue;
-    u32 mine = x->fam[t + 1].from - x->fam[t].from, most = x->fam[m->surname + 1].from - x->fam[m->surname].from;
-    if (!m->surname || mine > most || (mine == most && t < m->surname)) m->surname = t;
   }
-  m->count = c->found.count = kept;
+  m->count = found->count = kept;
 }
 
 /* From how many letters on a word of this slot may be one that was cut off. */
@@ -178,88 +181,92 @@ static int cut_from(const Query *q, int slot) {
   return slot >= SLOT_G1 ? W.CUT_GIVEN_MIN : W.CUT_FAMILY_MIN;
 }
 
-/* Where each word would stand in the memo, asked for all at once. */
-static void seek_memo(Context *c, const Query *q) {
+void query_ready(const Context *c, Query *q) {
   for (int slot = 0; slot < SLOTS; slot++) {
     if (!q->name.length[slot]) continue;
     u64 kind = (slot >= SLOT_G1) + 2 * (slot == SLOT_G2);
     u64 key = mix(hash_word(q->name.text[slot], q->name.length[slot]) + kind * 0x9e3779b97f4a7c15ULL + (u64)cut_from(q, slot)) | 1;
-    c->keys[slot] = key;
+    q->keys[slot] = key;
     PREFETCH(&c->memo[key >> (64 - c->memo_bits)]);
   }
 }
 
-/* Fill one slot: from the memo where this token was met before, else from the dictionary. */
-static int fill_slot(const Image *x, Context *c, const Query *q, int slot, int mode) {
+/* What a word may stand for: from the memo where it was met before, else from the dictionary. */
+static int find_word(const Image *x, Context *c, const Query *q, int slot, int mode) {
   const char *word = q->name.text[slot];
   int length = q->name.length[slot], given = slot >= SLOT_G1, light = slot == SLOT_G2;
-  memset(c->family[slot], 0, LEVELS);
-  memset(c->given[slot], 0, LEVELS);
-  c->best_family[slot] = c->best_given[slot] = 0;
-  c->bearers[slot] = 0;
-  if (slot == SLOT_S1) c->surname = 0;
-  if (!length) return 0;
-  int cut_min = cut_from(q, slot);
-  Memo fresh = {0}, *m = &fresh;
-  const u32 *list = NULL;
+  c->fresh[slot].count = 0;
   if (mode == MODE_INDEXED) {
-    u64 key = c->keys[slot];
-    u32 h = memo_slot(c, key);
+    u32 h = memo_slot(c, q->keys[slot]);
     if (c->memo[h].key) {
       c->memo_met[h >> 6] |= 1ULL << (h & 63);
-      m = &c->memo[h];
-      list = c->pool + m->off;
-    } else {
-      if (neighbours(x, c, word, length, given, cut_min, light, &c->found)) return -1;
-      weigh(x, c, given, &fresh);
-      if (c->found.count <= POOL_FIRST / 2) {
-        memo_room(c, c->found.count);
-        h = memo_slot(c, key);
-        fresh.key = key;
-        fresh.off = c->pool_used;
-        if (c->found.count) memcpy(c->pool + c->pool_used, c->found.at, c->found.count * sizeof(u32));
-        c->pool_used += c->found.count;
-        c->memo[h] = fresh;
-        c->memo_used++;
-      }
-      list = c->found.at;
+      c->word[slot] = c->memo[h];
+      c->list[slot] = c->pool + c->memo[h].off;
+      PREFETCH(c->list[slot]);
+      return 0;
     }
-  } else {
-    if (mode == MODE_COLD ? neighbours(x, c, word, length, given, cut_min, light, &c->found)
-                          : neighbours_all(x, c, word, length, given, cut_min, light, &c->found)) return -1;
-    weigh(x, c, given, &fresh);
-    list = c->found.at;
   }
-  memcpy(c->family[slot], m->family, LEVELS);
-  memcpy(c->given[slot], m->given, LEVELS);
-  c->bearers[slot] = m->bearers;
-  if (make_room(c, m->count)) return -1;
-  u32 as_family = slot != SLOT_G2, as_given = slot != SLOT_S2;
-  int lower = slot == SLOT_G2 ? W.GIVEN_IS_MIDDLE : given ? 0 : W.NAMES_SWAPPED;
-  if (as_family) c->best_family[slot] = m->best_family;
-  if (as_given) c->best_given[slot] = m->best_given;
-  if (slot == SLOT_S1) c->surname = m->surname;
-  for (u32 i = 0; i < m->count; i++) { /* without branches: what kind of neighbour comes next can not be guessed */
-    u32 t = list[i] & TOKEN_BITS, level = list[i] >> 28, key = fold16(t);
-    *mark(c, t) |= level << 4 * slot;
-    u32 family = list[i] / SAYS_FAMILY & as_family, forename = list[i] / SAYS_GIVEN & as_given;
-    c->family_sieve[key >> (16 - SIEVE_BITS)] |= (u8)family;
-    c->given_sieve[key >> 6] |= (u64)forename << (key & 63);
-    if (given | forename) {
-      int value = forename ? m->given[level] + 1 + lower : 0;
-      c->given_value[key] = (u8)max2(c->given_value[key], value);
+  int (*search)(const Image *, Context *, const char *, int, int, int, int, NeighbourList *) = mode == MODE_EXHAUSTIVE ? neighbours_all : neighbours;
+  if (search(x, c, word, length, given, cut_from(q, slot), light, &c->fresh[slot])) return -1;
+  weigh(x, &c->fresh[slot], given, &c->word[slot]);
+  c->list[slot] = c->fresh[slot].at;
+  return 0;
+}
+
+int find_words(const Image *x, Context *c, const Query *q, int mode) {
+  for (int slot = 0; slot < SLOTS; slot++) {
+    Memo *m = &c->word[slot];
+    *m = (Memo){0};
+    c->best_family[slot] = c->best_given[slot] = 0;
+    if (!q->name.length[slot]) continue;
+    if (find_word(x, c, q, slot, mode)) return -1;
+    if (slot != SLOT_G2) c->best_family[slot] = m->best_family;
+    if (slot != SLOT_S2) c->best_given[slot] = m->best_given;
+  }
+  return 0;
+}
+
+/* Lay what was found out for the passes over the rows. */
+int spread_words(Context *c, const Bounds *b) {
+  u32 total = 0;
+  for (int slot = 0; slot < SLOTS; slot++) total += c->word[slot].count;
+  c->touched_count = 0;
+  if (make_room(c, total)) return -1;
+  for (int slot = 0; slot < SLOTS; slot++) {
+    const Memo *m = &c->word[slot];
+    const u32 *list = c->list[slot];
+    u32 as_family = slot != SLOT_G2, as_given = slot != SLOT_S2, given = slot >= SLOT_G1;
+    int lower = slot == SLOT_G2 ? W.GIVEN_IS_MIDDLE : given ? 0 : W.NAMES_SWAPPED, shift = given ? b->cross_shift : 0;
+    for (u32 i = 0; i < m->count; i++) { /* nearly without branches: what kind of neighbour comes next can not be guessed */
+      u32 t = list[i] & TOKEN_BITS, level = list[i] >> 28, key = fold16(t);
+      *mark(c, t) |= level << 4 * slot;
+      u32 family = list[i] / SAYS_FAMILY & as_family, forename = list[i] / SAYS_GIVEN & as_given;
+      u8 *sieve = &c->family_sieve[key >> (16 - SIEVE_BITS)];
+      *sieve = (u8)max2(*sieve, (int)family * min2(SIEVE_MOST, max2(1, m->family[level] + shift)));
+      c->given_sieve[key >> 6] |= (u64)forename << (key & 63);
+      if (given | forename) {
+        int value = forename ? m->given[level] + 1 + lower : 0;
+        c->given_value[key] = (u8)max2(c->given_value[key], value);
+      }
     }
   }
   return 0;
 }
 
-/* Every word of the query, in all the uses it has. */
-int touch_words(const Image *x, Context *c, const Query *q, int mode) {
-  c->touched_count = 0;
-  seek_memo(c, q);
-  for (int slot = 0; slot < SLOTS; slot++)
-    if (fill_slot(x, c, q, slot, mode)) return -1;
-  return 0;
+void remember_words(Context *c, const Query *q) {
+  for (int slot = 0; slot < SLOTS; slot++) {
+    Memo m = c->word[slot];
+    if (!q->name.length[slot] || m.key || m.count > POOL_FIRST / 2) continue;
+    memo_room(c, m.count);
+    u32 h = memo_slot(c, q->keys[slot]);
+    if (c->memo[h].key) continue; /* the same word in another place of this name */
+    m.key = q->keys[slot];
+    m.off = c->pool_used;
+    if (m.count) memcpy(c->pool + c->pool_used, c->fresh[slot].at, m.count * sizeof(u32));
+    c->pool_used += m.count;
+    c->memo[h] = m;
+    c->memo_used++;
+  }
 }
 
 /* A given name that always is worth a look: none, or the letter shown. */

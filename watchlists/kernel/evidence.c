@@ -30,8 +30,8 @@ static u32 bearers_in(const Image *x, const Context *c, u32 f, int slot, u32 *ro
 
 /* score.together, for the given name in this slot beside the surname shown: alone, then with its particles. */
 int together(const Image *x, const Context *c, int slot) {
-  u32 s = c->surname, room = (u32)W.TOGETHER_ROWS;
-  if (!s || !c->bearers[slot]) return 0;
+  u32 s = c->word[SLOT_S1].surname, room = (u32)W.TOGETHER_ROWS;
+  if (!s || !c->word[slot].bearers) return 0;
   u32 seen = bearers_in(x, c, s, slot, &room);
   for (u32 k = x->multi_off[s]; k < x->multi_off[s + 1] && room; k++) {
     MultiOf of = x->multi_of[k];
@@ -39,7 +39,7 @@ int together(const Image *x, const Context *c, int slot) {
   }
   u32 looked_at = (u32)W.TOGETHER_ROWS - room;
   if (!looked_at) return 0;
-  double expected = (double)looked_at * (double)c->bearers[slot] / ((double)x->rows + W.BACKGROUND_ROWS);
+  double expected = (double)looked_at * (double)c->word[slot].bearers / ((double)x->rows + W.BACKGROUND_ROWS);
   return -min2(W.TOGETHER_MAX, max2(0, eighths((seen + W.TOGETHER_PRIOR) / (expected + W.TOGETHER_PRIOR), 1.0)));
 }
 
@@ -116,22 +116,21 @@ static int middle_score(const Image *x, const Context *c, const Query *q, u32 to
   return weight ? weight : STARTS(token, shown) ? W.MIDDLE_SAME_LETTER : W.MIDDLE_DIFFERS;
 }
 
-/* Score row r with its date's weight; keep it if it reaches the threshold. `family` and `cross` are those of its family. */
-void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 r, int family, int cross, int date, int id) {
-  RowRest rest = x->row_rest[r];
-  u32 g = levels_of(c, rest.given), m = levels_of(c, rest.middle);
-  u32 g1 = rest.given;
+typedef struct { int family, given, middle, swapped; } NameScore;
+
+/* What a row's names say; `beside` is what given names are worth less beside their surname, of which no more than that is known. */
+static int names_score(const Image *x, const Context *c, const Query *q, const RowRest *rest, int family, int cross, const int beside[2], NameScore *out) {
+  u32 g = levels_of(c, rest->given), m = levels_of(c, rest->middle), g1 = rest->given;
   int q1 = q->name.length[SLOT_G1];
   char qg = q->name.text[SLOT_G1][0];
   int given = AS_GIVEN(SLOT_G1, g), fused = AS_GIVEN(SLOT_GJ, g), middle = 0, swapped = 0;
   if (family > 0) {
-    if (given) given = max2(1, given + c->beside_g1);
-    if (fused) fused = max2(1, fused + c->beside_gj);
+    if (given) given = max2(1, given + beside[0]);
+    if (fused) fused = max2(1, fused + beside[1]);
   }
   given = max2(given, fused);
-  c->rows_scored++;
   int crossed_given = max2(AS_GIVEN(SLOT_S1, g), AS_GIVEN(SLOT_SJ, g));
-  int beside_given = given || crossed_given ? middle_score(x, c, q, rest.middle, m) : 0;
+  int beside_given = given || crossed_given ? middle_score(x, c, q, rest->middle, m) : 0;
   if (given) {
     middle = beside_given;
   } else {
@@ -142,7 +141,7 @@ void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 
       given = initial ? x->head->given_initial[qg - 'A'] : W.GIVEN_MISS;
     }
   }
-  int weak = WEAK_OF(rest.entry) ? W.WEAK_ALIAS : 0, beside_crossed = crossed_given ? beside_given : 0;
+  int weak = WEAK_OF(rest->entry) ? W.WEAK_ALIAS : 0, beside_crossed = crossed_given ? beside_given : 0;
   family += weak;
   if (!crossed_given) crossed_given = max2(0, AS_GIVEN(SLOT_S1, m) + W.GIVEN_IS_MIDDLE);
   if (cross > 0 || crossed_given) {
@@ -154,10 +153,29 @@ void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 
       middle = beside_crossed;
     }
   }
-  int core = family + given + middle + swapped + date + id;
-  if (core + b->more_max < b->threshold) return;
-  Hit h = {.part = {(short)family, (short)given, (short)middle, (short)swapped, (short)date}};
-  h.total = core + describe(x, q, rest.entry, h.part);
+  *out = (NameScore){family, given, middle, swapped};
+  return family + given + middle + swapped;
+}
+
+/* Score row r with its date's weight; keep it if it reaches the threshold. `family` and `cross` are those of its family. */
+void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 r, int family, int cross, int date, int id) {
+  static const int nothing[2] = {0, 0};
+  RowRest rest = x->row_rest[r];
+  NameScore n;
+  int enough = b->threshold - b->more_max - date - id;
+  c->rows_scored++;
+  if (names_score(x, c, q, &rest, family, cross, nothing, &n) < enough) return;
+  if (family > 0 && n.given > 0) { /* few rows come this far, and what is asked now takes a look at many others */
+    if (!c->beside_known) {
+      c->beside_g1 = together(x, c, SLOT_G1);
+      c->beside_gj = together(x, c, SLOT_GJ);
+      c->beside_known = 1;
+    }
+    int beside[2] = {c->beside_g1, c->beside_gj};
+    if (names_score(x, c, q, &rest, family, cross, beside, &n) < enough) return;
+  }
+  Hit h = {.part = {(short)n.family, (short)n.given, (short)n.middle, (short)n.swapped, (short)date}};
+  h.total = n.family + n.given + n.middle + n.swapped + date + id + describe(x, q, rest.entry, h.part);
   if (h.total < b->threshold) return;
   h.part[PART_ID] = (short)id;
   h.entry = ENTRY_OF(rest.entry);
@@ -204,40 +222,67 @@ int dated_weight(const Image *x, const Context *c, const Bounds *b, u32 r) {
   return b->miss;
 }
 
-static void add_day(const Image *x, Context *c, int bucket, int kind) {
-  if (bucket < 0 || x->day[bucket].row == x->day[bucket + 1].row) return; /* no one born that day: nothing to weigh */
-  for (int i = 0; i < c->day_count; i++)
-    if (c->days[i].bucket == bucket) return;
-  u32 here = x->day[bucket + 1].row - x->day[bucket].row;
-  int weight = here < 256 ? c->day_weight[kind][here] : NO_WEIGHT;
+int day_weight(const Image *x, Context *c, int kind, u32 rows) {
+  int weight = rows < 256 ? c->day_weight[kind][rows] : NO_WEIGHT;
   if (weight == NO_WEIGHT) {
     const double chance[DAY_KINDS] = {W.DOB_SAME, W.DOB_SWAPPED, W.DOB_YEAR, W.DOB_TRANSPOSED, W.DOB_DIGIT};
-    weight = eighths(chance[kind], ((double)here + W.BACKGROUND_A_DAY) / ((double)x->rows + W.BACKGROUND_ROWS));
-    if (here < 256) c->day_weight[kind][here] = (short)weight;
+    weight = eighths(chance[kind], ((double)rows + W.BACKGROUND_A_DAY) / ((double)x->rows + W.BACKGROUND_ROWS));
+    if (rows < 256) c->day_weight[kind][rows] = (short)weight;
   }
-  c->days[c->day_count++] = (Day){bucket, weight};
+  return weight;
 }
 
-/* score.dob_neighbours: the same days in the same order. */
-void near_days(const Image *x, Context *c, int y, int m, int d) {
+static void add_day(const Image *x, Context *c, int bucket, int kind) {
+  if (bucket < 0 || x->day[bucket].row == x->day[bucket + 1].row) return; /* no one born that day: nothing to weigh */
+  for (int i = 0; i < c->days_found; i++)
+    if (c->days[i].bucket == bucket) return;
+  c->days[c->days_found++] = (Day){bucket, day_weight(x, c, kind, x->day[bucket + 1].row - x->day[bucket].row)};
+}
+
+static void add_kind(const Image *x, Context *c, int y, int m, int d, int kind) {
+  if (kind == DAY_SAME) add_day(x, c, day_bucket(y, m, d), kind);
+  if (kind == DAY_SWAPPED) add_day(x, c, day_bucket(y, d, m), kind);
+  if (kind == DAY_YEAR) {
+    add_day(x, c, day_bucket(y - 1, m, d), kind);
+    add_day(x, c, day_bucket(y + 1, m, d), kind);
+  }
+  if (kind == DAY_TRANSPOSED) {
+    add_day(x, c, day_bucket(y / 100 * 100 + y % 10 * 10 + y / 10 % 10, m, d), kind);
+    add_day(x, c, day_bucket(y, m % 10 * 10 + m / 10, d), kind);
+    add_day(x, c, day_bucket(y, m, d % 10 * 10 + d / 10), kind);
+  }
+  for (int i = 0; i < 10 && kind == DAY_DIGIT; i++) { /* a digit put for itself is the day shown, which is there already */
+    if (i != y % 10) add_day(x, c, day_bucket(y - y % 10 + i, m, d), kind);
+    if (i != y / 10 % 10) add_day(x, c, day_bucket(y - y / 10 % 10 * 10 + i * 10, m, d), kind);
+    if (i != m % 10) add_day(x, c, day_bucket(y, m - m % 10 + i, d), kind);
+    if (i < 2 && i != m / 10) add_day(x, c, day_bucket(y, m % 10 + i * 10, d), kind);
+    if (i != d % 10) add_day(x, c, day_bucket(y, m, d - d % 10 + i), kind);
+    if (i < 4 && i != d / 10) add_day(x, c, day_bucket(y, m, d % 10 + i * 10), kind);
+  }
+}
+
+/* score.dob_neighbours, the same days in the same order: those of the likeliest kinds of slip, as many kinds as asked for. */
+void near_days(const Image *x, Context *c, int y, int m, int d, int kinds) {
   int day = (y * 16 + m) * 32 + d; /* a batch comes in order of birth date */
-  if (day == c->days_of) return;
+  if (day != c->days_of) c->days_found = c->days_kinds = 0;
   c->days_of = day;
-  c->day_count = 0;
-  if (!y) return;
-  add_day(x, c, day_bucket(y, m, d), DAY_SAME);
-  add_day(x, c, day_bucket(y, d, m), DAY_SWAPPED);
-  add_day(x, c, day_bucket(y - 1, m, d), DAY_YEAR);
-  add_day(x, c, day_bucket(y + 1, m, d), DAY_YEAR);
-  add_day(x, c, day_bucket(y / 100 * 100 + y % 10 * 10 + y / 10 % 10, m, d), DAY_TRANSPOSED);
-  add_day(x, c, day_bucket(y, m % 10 * 10 + m / 10, d), DAY_TRANSPOSED);
-  add_day(x, c, day_bucket(y, m, d % 10 * 10 + d / 10), DAY_TRANSPOSED);
-  for (int i = 0; i < 10; i++) { /* a digit put for itself is the day shown, which is there already */
-    if (i != y % 10) add_day(x, c, day_bucket(y - y % 10 + i, m, d), DAY_DIGIT);
-    if (i != y / 10 % 10) add_day(x, c, day_bucket(y - y / 10 % 10 * 10 + i * 10, m, d), DAY_DIGIT);
-    if (i != m % 10) add_day(x, c, day_bucket(y, m - m % 10 + i, d), DAY_DIGIT);
-    if (i < 2 && i != m / 10) add_day(x, c, day_bucket(y, m % 10 + i * 10, d), DAY_DIGIT);
-    if (i != d % 10) add_day(x, c, day_bucket(y, m, d - d % 10 + i), DAY_DIGIT);
-    if (i < 4 && i != d / 10) add_day(x, c, day_bucket(y, m, d % 10 + i * 10), DAY_DIGIT);
+  for (; y && c->days_kinds < kinds; c->days_kinds++) {
+    add_kind(x, c, y, m, d, c->days_kinds);
+    c->days_upto[c->days_kinds] = c->days_found;
+  }
+  c->day_count = y && kinds ? c->days_upto[kinds - 1] : 0;
+}
+
+/* What is known in part of some birth dates and speaks for the one shown. */
+void near_partials(const Image *x, Context *c, const Query *q) {
+  int month = q->year * 16 + q->month;
+  if (month == c->partials_of) return;
+  c->partials_of = month;
+  c->near_count = c->partials_most = 0;
+  for (u32 i = 1; q->year && i < x->head->partials; i++) {
+    int weight = partial_weight(&x->partial[i], q);
+    if (weight <= 0) continue;
+    c->near_partials[c->near_count++] = (NearPartial){i, weight};
+    c->partials_most = max2(c->partials_most, weight);
   }
 }

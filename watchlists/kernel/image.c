@@ -31,12 +31,14 @@ const char *image_attach(Image *x, const void *bytes, u64 size, int verify) {
 #define POINT(field, section) x->field = (const void *)(p + h->offset[section])
   x->head = h;
   POINT(tok_off, TOK_OFF), POINT(tok_text, TOK_TEXT), POINT(tok_sig, TOK_SIG), POINT(count_s, COUNT_S), POINT(count_g, COUNT_G);
+  POINT(borne_s, BORNE_S), POINT(borne_g, BORNE_G);
   POINT(tok_hash, TOK_HASH), POINT(del_off, DEL_OFF), POINT(del_ids, DEL_IDS), POINT(phon_off, PHON_OFF), POINT(phon_ids, PHON_IDS);
   POINT(phon_key, PHON_KEY), POINT(multi, MULTI), POINT(multi_off, MULTI_OFF), POINT(multi_of, MULTI_OF), POINT(day, DAY), POINT(row_key, ROW_KEY), POINT(multi_key, MULTI_KEY);
   POINT(row_f, ROW_F), POINT(row_rest, ROW_REST), POINT(fam, FAM), POINT(fam_row, FAM_ROW), POINT(fam_given, FAM_GIVEN);
   POINT(undated_given, UNDATED_GIVEN), POINT(undated_of, UNDATED_OF), POINT(undated_off, UNDATED_OFF);
   POINT(by_given_off, BY_GIVEN_OFF), POINT(by_given, BY_GIVEN);
-  POINT(undated_token, UNDATED_TOKEN), POINT(partial_of, PARTIAL_OF), POINT(partial, PARTIAL), POINT(id_off, ID_OFF), POINT(id_text, ID_TEXT), POINT(digest, DIGEST);
+  POINT(undated_token, UNDATED_TOKEN), POINT(partial_of, PARTIAL_OF), POINT(partial, PARTIAL);
+  POINT(partial_off, PARTIAL_OFF), POINT(partial_row, PARTIAL_ROW), POINT(id_off, ID_OFF), POINT(id_text, ID_TEXT), POINT(digest, DIGEST);
   POINT(sex, SEX), POINT(id_hash, ID_HASH), POINT(postal, POSTAL), POINT(postal3, POSTAL3), POINT(regions, REGIONS), POINT(eyes, EYES);
   if (h->length[FIELDS]) POINT(fields, FIELDS);
   x->tokens = h->tokens;

@@ -8,6 +8,7 @@
  *   token t   TOK_OFF[t] ─► TOK_TEXT      its letters, A-Z
  *             TOK_SIG[t]                  which letters it has, twice or once, and its length: a filter before any edit distance
  *             COUNT_S[t] COUNT_G[t]       rows that bear it as family / given name (with the background population)
+ *             BORNE_S, BORNE_G            bitmaps: whether any row of the registry itself does
  *             TOK_HASH                    open addressing: letters ─► t
  *             DEL_OFF  ─► DEL_IDS         deletion index: hash of the first 7 letters less up to 2 ─► tokens
  *             PHON_OFF ─► PHON_IDS        sound key ─► tokens;  PHON_KEY[t]
@@ -32,6 +33,7 @@
  *             UNDATED_OF {bitmap of 64 families that have rows without an exact day, how many families before them have}
  *                 ─► UNDATED_OFF ─► UNDATED_GIVEN        of those rows, 16 bits each of given and middle
  *             UNDATED_TOKEN: bitmap of the tokens of such families
+ *             PARTIAL_OFF ─► PARTIAL_ROW  of those rows, the ones whose date is known in part, by what is known of it
  *             BY_GIVEN_OFF ─► BY_GIVEN    the same rows by 12 bits of their given names, each once by given and once by middle
  *
  *   entry e   ID_OFF[e] ─► ID_TEXT, DIGEST[e], SEX[e], FIELDS[e] (none if no entry has any)
@@ -190,11 +192,11 @@ static inline int edits(const Pattern *p, const char *word, int length) {
 
 /* --- the image --- */
 #define INDEX_MAGIC "WLINDEX"
-enum { INDEX_VERSION = 6 };
+enum { INDEX_VERSION = 7 };
 enum {
-  TOK_OFF, TOK_TEXT, TOK_SIG, COUNT_S, COUNT_G, TOK_HASH, DEL_OFF, DEL_IDS, PHON_OFF, PHON_IDS, PHON_KEY,
+  TOK_OFF, TOK_TEXT, TOK_SIG, COUNT_S, COUNT_G, BORNE_S, BORNE_G, TOK_HASH, DEL_OFF, DEL_IDS, PHON_OFF, PHON_IDS, PHON_KEY,
   MULTI, MULTI_OFF, MULTI_OF, DAY, ROW_KEY, MULTI_KEY, ROW_F, ROW_REST, FAM, FAM_ROW, FAM_GIVEN, UNDATED_GIVEN, UNDATED_OF, UNDATED_OFF,
-  UNDATED_TOKEN, BY_GIVEN_OFF, BY_GIVEN, PARTIAL_OF, PARTIAL,
+  UNDATED_TOKEN, BY_GIVEN_OFF, BY_GIVEN, PARTIAL_OF, PARTIAL, PARTIAL_OFF, PARTIAL_ROW,
   ID_OFF, ID_TEXT, DIGEST, SEX, FIELDS, ID_HASH, POSTAL, POSTAL3, REGIONS, EYES, SECTIONS
 };
 typedef struct {
@@ -217,6 +219,7 @@ typedef struct { u16 second, joined; } MultiKey; /* the first surname's where th
 typedef struct { u32 from, given; } Family;
 typedef struct { u64 has; u32 before, unused; } UndatedOf;
 typedef struct { u16 first, last, month, unused; } PartialDate;
+typedef struct { u32 row, given; u16 first, second, joined, unused; } PartialRow; /* keys as in UNDATED_GIVEN, ROW_KEY and MULTI_KEY */
 typedef struct { u32 postal[2]; u16 region[2]; u8 height, eye; u16 unused; } Fields;
 typedef struct { u64 hash; u32 row, unused; } IdHash;
 typedef struct { u32 code, count; } CodeCount;
@@ -229,7 +232,7 @@ typedef struct {
   const Header *head;
   const u32 *tok_off, *count_s, *count_g, *tok_hash, *del_off, *del_ids, *phon_off, *phon_ids, *phon_key;
   const char *tok_text;
-  const u64 *tok_sig, *undated_token;
+  const u64 *tok_sig, *borne_s, *borne_g, *undated_token;
   const Multi *multi;
   const MultiOf *multi_of;
   const DayStart *day;
@@ -237,9 +240,10 @@ typedef struct {
   const MultiKey *multi_key;
   const UndatedOf *undated_of;
   const Family *fam;
-  const u32 *multi_off, *row_f, *fam_row, *fam_given, *undated_given, *undated_off, *by_given_off, *by_given, *partial_of;
+  const u32 *multi_off, *row_f, *fam_row, *fam_given, *undated_given, *undated_off, *by_given_off, *by_given, *partial_of, *partial_off;
   const RowRest *row_rest;
   const PartialDate *partial;
+  const PartialRow *partial_row;
   const u32 *id_off;
   const char *id_text;
   const u8 *digest, *sex;
@@ -286,6 +290,7 @@ typedef struct {
   Fields fields;
   u64 ids[8];
   int id_count;
+  u64 keys[SLOTS]; /* of the words in the memo: query_ready */
 } Query;
 enum { PART_FAMILY, PART_GIVEN, PART_MIDDLE, PART_SWAPPED, PART_DATE, PART_SEX, PART_SUFFIX, PART_ADDRESS, PART_HEIGHT, PART_EYE, PART_ID, PARTS };
 typedef struct {
@@ -297,6 +302,7 @@ Context *context_new(const Image *x);
 void context_free(Context *c);
 void context_forget(Context *c); /* empty the memo: the next queries are cold */
 enum { MODE_INDEXED, MODE_EXHAUSTIVE, MODE_COLD /* indexed, and as if no token had been met before */ };
+void query_ready(const Context *c, Query *q); /* before query_run; what it will want from memory is then on the way */
 int query_run(const Image *x, Context *c, const Query *q, int threshold, int mode); /* 0, or -1 out of memory; hits sorted */
 
 static inline int day_bucket(int year, int month, int day) {

@@ -28,7 +28,7 @@ typedef struct { /* what the sections are written from; all of it freed at the e
   u32 families, multi_count, delete_count, phon_count, postal_count;
   u32 *multi_hash, multi_bits;
   u32 *del_off, *phon_off, *phon_key, *day_off, *fam_off, *codes;
-  u32 multi_rows, undated_families;
+  u32 multi_rows, undated_families, partial_rows;
 } Work;
 
 static u32 family_number(Work *w, u32 tokens, u32 s1, u32 s2, u32 sj) {
@@ -136,6 +136,7 @@ static int sort_rows(const Builder *b, Work *w) {
       w->place[r] = next[rows[r].bucket]++;
       w->order[w->place[r]] = r;
       w->multi_rows += w->row_family[r] >= b->tokens;
+      w->partial_rows += rows[r].partial != 0;
     }
     for (u32 i = w->day_off[DAYS]; i < R; i++)
       w->undated_families += i == w->day_off[DAYS] || w->row_family[w->order[i]] != w->row_family[w->order[i - 1]];
@@ -208,6 +209,7 @@ static void lay_out(const Builder *b, const Work *w, Header *h) {
   u64 undated = R - w->day_off[DAYS];
   u64 size[SECTIONS] = {
       [TOK_OFF] = (V + 1) * 4, [TOK_TEXT] = b->token_text.used, [TOK_SIG] = V * 8, [COUNT_S] = V * 4, [COUNT_G] = V * 4,
+      [BORNE_S] = (V / 64 + 1) * 8, [BORNE_G] = (V / 64 + 1) * 8,
       [TOK_HASH] = 4ull << h->hash_bits, [DEL_OFF] = ((1ull << h->delete_bits) + 1) * 4, [DEL_IDS] = (w->delete_count + 16ull) * 4,
       [PHON_OFF] = ((1ull << h->phon_bits) + 1) * 4, [PHON_IDS] = w->phon_count * 4ull, [PHON_KEY] = V * 4,
       [MULTI] = M * sizeof(Multi), [MULTI_OFF] = (V + 1) * 4, [MULTI_OF] = M * 3 * sizeof(MultiOf), [DAY] = (DAYS + 2) * sizeof(DayStart),
@@ -215,7 +217,8 @@ static void lay_out(const Builder *b, const Work *w, Header *h) {
       [ROW_F] = R * 4, [ROW_REST] = R * sizeof(RowRest), [FAM] = (w->families + 1ull) * sizeof(Family), [FAM_ROW] = R * 4, [FAM_GIVEN] = R * 4,
       [UNDATED_GIVEN] = undated * 4, [UNDATED_OF] = (w->families / 64 + 1) * sizeof(UndatedOf),
       [UNDATED_OFF] = (w->undated_families + 1ull) * 4, [UNDATED_TOKEN] = (V / 64 + 1) * 8, [BY_GIVEN_OFF] = (BY_GIVEN_BUCKETS + 1) * 4, [BY_GIVEN] = undated * 2 * 4,
-      [PARTIAL_OF] = undated * 4, [PARTIAL] = b->partials.used, [ID_OFF] = b->id_off.used, [ID_TEXT] = b->id_text.used,
+      [PARTIAL_OF] = undated * 4, [PARTIAL] = b->partials.used,
+      [PARTIAL_OFF] = (h->partials + 1ull) * 4, [PARTIAL_ROW] = w->partial_rows * sizeof(PartialRow), [ID_OFF] = b->id_off.used, [ID_TEXT] = b->id_text.used,
       [DIGEST] = b->digest.used, [SEX] = b->sex.used, [FIELDS] = b->has_fields ? b->fields.used : 0, [ID_HASH] = b->id_hash.used,
       [POSTAL] = w->postal_count * sizeof(CodeCount), [POSTAL3] = 1000 * 4, [REGIONS] = 704 * 4, [EYES] = 16 * 4};
   for (int s = 0; s < SECTIONS; s++) {
@@ -303,6 +306,25 @@ static void write_by_given(u32 undated, const Header *h, char *image) {
   off[BY_GIVEN_BUCKETS] = total;
 }
 
+/* The rows whose date is known in part, by the number of what is known. */
+static void write_partial(const Header *h, char *image) {
+  u32 undated = SECTION(DAY, DayStart)[DAYS].row, *off = SECTION(PARTIAL_OFF, u32), multis = SECTION(DAY, DayStart)[DAYS].multi;
+  const u32 *partial = SECTION(PARTIAL_OF, u32);
+  for (u32 r = undated; r < h->rows; r++)
+    if (partial[r - undated]) off[partial[r - undated] + 1]++;
+  sum_up(off, h->partials);
+  for (u32 r = undated; r < h->rows; r++) {
+    int multi = SECTION(ROW_F, u32)[r] >= h->tokens;
+    u16 first = SECTION(ROW_KEY, u16)[r];
+    MultiKey other = multi ? SECTION(MULTI_KEY, MultiKey)[multis++] : (MultiKey){first, first};
+    if (partial[r - undated])
+      SECTION(PARTIAL_ROW, PartialRow)[off[partial[r - undated]]++] =
+          (PartialRow){r, SECTION(UNDATED_GIVEN, u32)[r - undated], first, other.second, other.joined, 0};
+  }
+  memmove(off + 1, off, h->partials * 4ull); /* filling moved every start to its end */
+  off[0] = 0;
+}
+
 static void write_rows(const Builder *b, const Work *w, const Header *h, char *image) {
   u32 R = COUNT(b->rows, RawRow), undated = w->day_off[DAYS], multis = 0, families = 0;
   for (u32 i = 0, day = 0; i < R; i++) {
@@ -318,6 +340,9 @@ static void write_rows(const Builder *b, const Work *w, const Header *h, char *i
     SECTION(ROW_REST, RowRest)[i] = (RowRest){g1, g2, row->rest};
     SECTION(FAM_ROW, u32)[k] = i;
     SECTION(FAM_GIVEN, u32)[k] = fold16(g1) | fold16(g2) << 16;
+    for (int n = 0; n < 3; n++) SECTION(BORNE_S, u64)[surnames[n] >> 6] |= 1ULL << (surnames[n] & 63);
+    SECTION(BORNE_G, u64)[g1 >> 6] |= 1ULL << (g1 & 63);
+    SECTION(BORNE_G, u64)[g2 >> 6] |= 1ULL << (g2 & 63);
     if (i >= undated) {
       UndatedOf *of = &SECTION(UNDATED_OF, UndatedOf)[f >> 6];
       for (int n = 0; n < 3; n++) SECTION(UNDATED_TOKEN, u64)[surnames[n] >> 6] |= 1ULL << (surnames[n] & 63);
@@ -333,6 +358,7 @@ static void write_rows(const Builder *b, const Work *w, const Header *h, char *i
   for (u32 day = R ? AT(b->rows, RawRow)[w->order[R - 1]].bucket + 1 : 0; day < DAYS + 2; day++) SECTION(DAY, DayStart)[day] = (DayStart){R, multis};
   SECTION(UNDATED_OFF, u32)[families] = R - undated;
   write_by_given(R - undated, h, image);
+  write_partial(h, image);
   for (u32 f = 0; f <= w->families; f++) { /* filling moved every start to its end */
     u32 from = f ? w->fam_off[f - 1] : 0;
     SECTION(FAM, Family)[f] = (Family){from, from < R ? SECTION(FAM_GIVEN, u32)[from] : 0};

@@ -83,6 +83,7 @@ static PyObject *image_screen(ImageObject *self, PyObject *const *args, Py_ssize
   if (!c) return NULL;
   int failed;
   Py_BEGIN_ALLOW_THREADS
+  query_ready(c, &q);
   failed = query_run(&self->image, c, &q, (int)threshold, (int)mode);
   Py_END_ALLOW_THREADS
   PyObject *out = failed ? PyErr_NoMemory() : hits_list(c->hits, c->hit_count);
@@ -129,6 +130,8 @@ static PyObject *image_screen_many(ImageObject *self, PyObject *const *args, Py_
     u32 i = (u32)order[k];
     if (k + 4 < n)
       for (size_t at = 0; at < sizeof(Query); at += 64) PREFETCH((const char *)&queries[(u32)order[k + 4]] + at);
+    if (k == 0) query_ready(c, &queries[i]);
+    if (k + 1 < n) query_ready(c, &queries[(u32)order[k + 1]]);
     failed = query_run(&self->image, c, &queries[i], (int)threshold, MODE_INDEXED);
     if (!failed && c->hit_count) {
       found[i].at = malloc(c->hit_count * sizeof(Hit));

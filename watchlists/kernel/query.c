@@ -8,6 +8,9 @@ static inline int count_bits(u64 v) {
   return n;
 }
 
+enum { MANY_PARTIAL = 4096 }; /* rows with a date known to the same part of it: rather found by family */
+static u32 partial_rows(const Image *x, u32 partial) { return x->partial_off[partial + 1] - x->partial_off[partial]; }
+
 static void set_bounds(const Image *x, const Context *c, const Query *q, Bounds *b) {
   int g1 = q->name.length[SLOT_G1], g2 = q->name.length[SLOT_G2];
   b->given_max = max2(max2(c->best_given[SLOT_G1], c->best_given[SLOT_GJ]), max2(0, c->best_given[SLOT_G2] + W.GIVEN_IS_MIDDLE));
@@ -24,13 +27,20 @@ static void set_bounds(const Image *x, const Context *c, const Query *q, Bounds 
   b->more_max = min2(more, W.DESCRIPTION_MAX);
   b->miss = q->year ? W.DOB_MISS : 0;
   b->undated_max = 0;
-  if (q->year)
-    for (u32 i = 1; i < x->head->partials; i++) b->undated_max = max2(b->undated_max, partial_weight(&x->partial[i], q));
+  for (int i = 0; i < c->near_count; i++) /* the others have a pass of their own */
+    if (partial_rows(x, c->near_partials[i].partial) > MANY_PARTIAL) b->undated_max = max2(b->undated_max, c->near_partials[i].weight);
   b->any_given = g1 <= 1;
   b->bare = q->name.length[SLOT_S1] ? W.FAMILY_MISS : 0;
   b->crossed_miss = q->name.length[SLOT_S1] ? W.GIVEN_MISS : 0;
   b->bare_cross = g1 ? W.FAMILY_MISS : 0;
   b->bare_names = max2(b->bare + b->given_max + b->middle_max, b->bare_cross + b->swapped_max);
+  b->cross_shift = b->swapped_max - b->given_max - b->middle_max;
+  int family = max2(c->best_family[SLOT_S1] + c->best_family[SLOT_S2], c->best_family[SLOT_SJ]);
+  int cross = max2(c->best_family[SLOT_G1], c->best_family[SLOT_GJ]);
+  b->names_max = b->bare_names;
+  if (family) b->names_max = max2(b->names_max, min2(W.FAMILY_MAX, family) + b->given_max + b->middle_max);
+  if (cross) b->names_max = max2(b->names_max, cross + b->swapped_max);
+  if (x->fam[1].from > x->fam[0].from) b->names_max = max2(b->names_max, max2(b->given_max + b->middle_max, b->swapped_max)); /* no family name */
 }
 
 /* The most a row of this family could score, but for its date. */
@@ -61,38 +71,44 @@ static void consider_all(const Image *x, Context *c, const Query *q, const Bound
   w->count = 0;
 }
 
+/* What a surname must say, at the least, of a row with such a date; a sieve says no more than SIEVE_MOST. */
+static int sieve_need(const Bounds *b, int date) {
+  return min2(SIEVE_MOST, max2(1, b->threshold - date - b->more_max - b->given_max - b->middle_max));
+}
+
 /* The rows of one day whose surnames pass the sieve; it looks at every row, so what counts is how few instructions. */
 static void pick(const Image *x, Context *c, const Query *q, const Bounds *b, Waiting *w, u32 r, u32 end, const MultiKey *multi, int date) {
-  const u8 *sieve = c->family_sieve;
   const u16 *key = x->row_key;
-#define SIFT(k) sieve[(k) >> (16 - SIEVE_BITS)]
+  int need = sieve_need(b, date);
   while (r < end) {
     if (w->count + PICKED_AT_ONCE > WAITING) consider_all(x, c, q, b, w);
     u32 stop = end - r > PICKED_AT_ONCE ? r + PICKED_AT_ONCE : end, n = w->count, *row = w->row;
     if (multi) {
       for (; r < stop; r++, multi++) {
         row[n] = r;
-        n += SIFT(key[r]) | SIFT(multi->second) | SIFT(multi->joined);
+        n += (in_family(c, key[r]) + in_family(c, multi->second) >= need) | (in_family(c, multi->joined) >= need);
       }
     } else {
       for (; r + 4 <= stop; r += 4)
-        if (SIFT(key[r]) | SIFT(key[r + 1]) | SIFT(key[r + 2]) | SIFT(key[r + 3]))
+        if ((in_family(c, key[r]) | in_family(c, key[r + 1]) | in_family(c, key[r + 2]) | in_family(c, key[r + 3])) >= need)
           for (u32 k = r; k < r + 4; k++) {
             row[n] = k;
-            n += SIFT(key[k]);
+            n += in_family(c, key[k]) >= need;
           }
       for (; r < stop; r++) {
         row[n] = r;
-        n += SIFT(key[r]);
+        n += in_family(c, key[r]) >= need;
       }
     }
     for (; w->count < n; w->count++) w->date[w->count] = (short)date;
   }
 }
 
-static void pass_dates(const Image *x, Context *c, const Query *q, const Bounds *b) {
-  Waiting w;
-  w.count = 0;
+/* Whether a row with such a date may reach the threshold by its given names alone; then all of the day's rows are looked at. */
+static int given_may_do(const Bounds *b, int date) { return b->bare_names + date + b->more_max >= b->threshold; }
+static int any_may_do(const Bounds *b, int date) { return b->any_given || b->bare + W.GIVEN_MISS + date + b->more_max >= b->threshold; }
+
+static void pass_dates(const Image *x, Context *c, const Query *q, const Bounds *b, Waiting *w) {
   for (int i = 0; i < c->day_count; i++) {
     const DayStart *day = &x->day[c->days[i].bucket];
     for (u32 r = day[0].row & ~31u; r < day[1].row; r += 32) PREFETCH(&x->row_key[r]);
@@ -103,12 +119,12 @@ static void pass_dates(const Image *x, Context *c, const Query *q, const Bounds 
     int date = c->days[i].weight;
     u32 end = day[1].row, multis = day[1].multi - day[0].multi;
     c->rows_seen += end - day->row;
-    if (b->bare_names + date + b->more_max < b->threshold) { /* a row whose family says nothing is out of reach */
-      pick(x, c, q, b, &w, day->row, end - multis, NULL, date);
-      pick(x, c, q, b, &w, end - multis, end, &x->multi_key[day->multi], date);
+    if (!given_may_do(b, date)) {
+      pick(x, c, q, b, w, day->row, end - multis, NULL, date);
+      pick(x, c, q, b, w, end - multis, end, &x->multi_key[day->multi], date);
       continue;
     }
-    int all = b->any_given || b->bare + W.GIVEN_MISS + date + b->more_max >= b->threshold;
+    int all = any_may_do(b, date);
     for (u32 r = day->row; r < end; r++) {
       const RowRest *rest = &x->row_rest[r];
       u32 k = r - (end - multis) + day->multi;
@@ -117,7 +133,27 @@ static void pass_dates(const Image *x, Context *c, const Query *q, const Bounds 
         consider(x, c, q, b, r, date);
     }
   }
-  consider_all(x, c, q, b, &w);
+}
+
+/* The rows whose date is known in part, where that part speaks for the date shown: as if they were one more day. */
+static void pass_partials(const Image *x, Context *c, const Query *q, const Bounds *b, Waiting *w) {
+  for (int i = 0; i < c->near_count; i++) {
+    NearPartial near = c->near_partials[i];
+    if (partial_rows(x, near.partial) > MANY_PARTIAL || b->names_max + near.weight + b->more_max < b->threshold) continue;
+    int by_given = given_may_do(b, near.weight), all = by_given && any_may_do(b, near.weight), need = sieve_need(b, near.weight);
+    c->rows_seen += partial_rows(x, near.partial);
+    for (u32 k = x->partial_off[near.partial]; k < x->partial_off[near.partial + 1]; k++) {
+      const PartialRow *p = &x->partial_row[k];
+      int wanted = in_family(c, p->first) + in_family(c, p->second) >= need || in_family(c, p->joined) >= need;
+      if (by_given && !wanted)
+        wanted = all || bit(c->given_sieve, p->given & 0xffff) || bit(c->given_sieve, p->given >> 16) || in_family(c, p->first) ||
+                 in_family(c, p->second) || in_family(c, p->joined);
+      if (!wanted) continue;
+      if (w->count == WAITING) consider_all(x, c, q, b, w);
+      w->row[w->count] = p->row;
+      w->date[w->count++] = (short)near.weight;
+    }
+  }
 }
 
 /* Which rows of a family, or of those without an exact day, their given names let through: those that could still reach the
@@ -288,6 +324,7 @@ static void pass_documents(const Image *x, Context *c, const Query *q, const Bou
     }
     for (; lo < x->head->id_hashes && x->id_hash[lo].hash == q->ids[i]; lo++) {
       u32 r = x->id_hash[lo].row;
+      near_days(x, c, q->year, q->month, q->day, DAY_KINDS); /* whatever else is out of reach with that date */
       int cross, family = family_score(x, c, q, x->row_f[r], &cross);
       int date = r >= x->undated ? undated_weight(x, q, r) : dated_weight(x, c, b, r);
       score_row(x, c, q, b, r, family, cross, date, W.ID_AGREES);
@@ -307,36 +344,52 @@ static int by_total(const void *a, const void *b) {
   return p->entry < q->entry ? -1 : p->entry > q->entry;
 }
 
-int query_run(const Image *x, Context *c, const Query *q, int threshold, int mode) {
-  c->hit_count = 0;
-  c->no_memory = 0;
-  int failed = touch_words(x, c, q, mode);
-  if (!failed) {
-    Bounds b = {.threshold = threshold};
-    near_days(x, c, q->year, q->month, q->day);
-    set_bounds(x, c, q, &b);
-    c->beside_g1 = together(x, c, SLOT_G1);
-    c->beside_gj = together(x, c, SLOT_GJ);
-    c->family_sieve[0] = 1; /* a row without a family name, or without a given name, is always worth a look */
-    mark_given(c, 0, 0);
-    u32 initial = q->name.length[SLOT_G1] ? x->single[q->name.text[SLOT_G1][0] - 'A'] : 0;
-    if (initial) mark_given(c, initial, x->head->given_initial[q->name.text[SLOT_G1][0] - 'A']);
-    if (mode == MODE_EXHAUSTIVE) {
-      scan_dated(x, c, q, &b, 0);
-      for (u32 r = x->undated; r < x->rows; r++) {
-        int cross, family = family_score(x, c, q, x->row_f[r], &cross);
-        score_row(x, c, q, &b, r, family, cross, undated_weight(x, q, r), 0);
-      }
-    } else {
-      pass_dates(x, c, q, &b);
-      pass_families(x, c, q, &b);
+/* Every row that may reach the threshold, by one pass or another. */
+static int answer(const Image *x, Context *c, const Query *q, const Bounds *b, int mode, int kinds) {
+  if (spread_words(c, b)) return -1;
+  near_days(x, c, q->year, q->month, q->day, kinds);
+  /* A row without a family name, or without a given name, is always worth a look. */
+  c->family_sieve[0] = (u8)max2(c->family_sieve[0], min2(SIEVE_MOST, max2(1, b->cross_shift)));
+  mark_given(c, 0, 0);
+  u32 initial = q->name.length[SLOT_G1] ? x->single[q->name.text[SLOT_G1][0] - 'A'] : 0;
+  if (initial) mark_given(c, initial, x->head->given_initial[q->name.text[SLOT_G1][0] - 'A']);
+  if (mode == MODE_EXHAUSTIVE) {
+    scan_dated(x, c, q, b, 0);
+    for (u32 r = x->undated; r < x->rows; r++) {
+      int cross, family = family_score(x, c, q, x->row_f[r], &cross);
+      score_row(x, c, q, b, r, family, cross, undated_weight(x, q, r), 0);
     }
-    pass_documents(x, c, q, &b);
-    unmark_given(c, initial);
-    unmark_given(c, 0);
-    c->family_sieve[0] = 0;
+  } else {
+    Waiting w;
+    w.count = 0;
+    pass_dates(x, c, q, b, &w);
+    pass_partials(x, c, q, b, &w);
+    consider_all(x, c, q, b, &w);
+    pass_families(x, c, q, b);
   }
+  pass_documents(x, c, q, b);
+  unmark_given(c, initial);
+  unmark_given(c, 0);
+  c->family_sieve[0] = 0;
   wipe(c);
+  return 0;
+}
+
+int query_run(const Image *x, Context *c, const Query *q, int threshold, int mode) {
+  Bounds b = {.threshold = threshold};
+  c->hit_count = 0;
+  c->no_memory = c->beside_known = 0;
+  int failed = find_words(x, c, q, mode), kinds = 0;
+  if (!failed) {
+    near_partials(x, c, q);
+    set_bounds(x, c, q, &b);
+    /* A row's names say so much at the most: which slips of the birth date could still make up for the rest? */
+    for (int kind = 0; kind < DAY_KINDS && q->year; kind++)
+      if (mode == MODE_EXHAUSTIVE || b.names_max + b.more_max + day_weight(x, c, kind, 1) >= threshold) kinds = kind + 1;
+    int hopeless = !kinds && b.names_max + b.more_max + max2(0, c->partials_most) < threshold;
+    if (mode == MODE_EXHAUSTIVE || q->id_count || !hopeless) failed = answer(x, c, q, &b, mode, kinds);
+    if (mode == MODE_INDEXED) remember_words(c, q);
+  }
   if (failed || c->no_memory) return -1;
   if (c->hit_count > 1) {
     qsort(c->hits, c->hit_count, sizeof(Hit), by_entry);

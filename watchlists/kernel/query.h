@@ -19,32 +19,35 @@ typedef struct {
 typedef struct { u32 token; int undated_only, paired; } Reach; /* a surname token whose families may reach the threshold */
 typedef struct { u32 token, levels; } Mark; /* the level of each slot, four bits each; token 0: free */
 typedef struct { int bucket, weight; } Day;
+typedef struct { u32 partial; int weight; } NearPartial; /* what is known of some birth dates, and speaks for the one shown */
 typedef struct { u32 family, from, to, undated_from, undated_to; short score, cross; } Scan; /* rows by family, undated rows */
 struct Context { /* what one query at a time needs besides the image; one a thread */
   Mark *marks;              /* what the query touched: a hash table that stays in the first-level cache */
   u32 mark_bits;
-  u64 keys[SLOTS]; /* of the words shown, in the memo */
+  Memo word[SLOTS];      /* what the words shown may stand for */
+  const u32 *list[SLOTS]; /* their neighbours: in the pool, or in `fresh` where the word is new */
+  NeighbourList fresh[SLOTS];
   /* Sieves over 16 bits of the token number: what they let through is looked at, so a token too many does no harm. */
   u64 given_sieve[1024]; /* tokens with any level as a given name */
   u8 given_value[65536]; /* the most such a token may say, plus one; 0 nothing */
-  u8 family_sieve[1 << SIEVE_BITS]; /* the same for surnames, 1 or 0: pass A asks it for every row */
+  u8 family_sieve[1 << SIEVE_BITS]; /* the same for surnames, the most it may say: pass A asks it for every row */
   u32 *touched, touched_count, touched_room; /* where in `marks` they stand */
   u32 *stamp, stamp_now;          /* neighbour search: tokens seen */
   Reach *reaching;                /* pass B: surnames whose families may be in reach; as long as `touched` */
   Scan *scans;                    /* pass B: the families to look through */
   u32 scan_count, scan_room;
-  NeighbourList found;
   u32 *seen, seen_room; /* candidates of the deletion index */
   Memo *memo;
   u64 *memo_met; /* bitmap: the word came again */
   u32 memo_bits, memo_used, *pool, pool_used, pool_room;
-  u8 family[SLOTS][LEVELS], given[SLOTS][LEVELS];
   int best_family[SLOTS], best_given[SLOTS];
-  u32 surname, bearers[SLOTS];
-  int beside_g1, beside_gj; /* what a given name is worth less beside its surname: score.together */
+  int beside_known, beside_g1, beside_gj; /* what a given name is worth less beside its surname: score.together */
   Day days[MAX_DAYS];
   short day_weight[DAY_KINDS][256]; /* by kind of slip and rows of that day; NO_WEIGHT: not worked out yet */
-  int day_count, days_of; /* the date they are near */
+  int day_count, days_of, days_found; /* the days looked at, of those found; the date they are near */
+  int days_kinds, days_upto[DAY_KINDS]; /* the kinds of slip they were found for, and how many after each */
+  NearPartial *near_partials;
+  int near_count, partials_of, partials_most; /* the month they speak for, and the most one of them says */
   Hit *hits;
   u32 hit_count, hit_room;
   int no_memory;
@@ -57,12 +60,16 @@ typedef struct {
   int bare, bare_cross; /* what a family says that agrees with nothing shown: in its own place, read as the given name */
   int crossed_miss; /* what a given name that does not agree with the family name shown says */
   int bare_names; /* the most the names of such a row say */
+  int names_max; /* the most any row's names say */
+  int cross_shift; /* what a surname read as the given name shown may make up for, beyond its own place */
   int any_given; /* rows can not be told apart by their given names: none was shown, or one letter only */
   int threshold;
 } Bounds;
 
 /* --- context.c: what the words shown may stand for --- */
-int touch_words(const Image *x, Context *c, const Query *q, int mode); /* -1 out of memory */
+int find_words(const Image *x, Context *c, const Query *q, int mode); /* -1 out of memory */
+int spread_words(Context *c, const Bounds *b);/* -1 out of memory, and nothing was spread */
+void remember_words(Context *c, const Query *q);                      /* those that were new */
 void mark_given(Context *c, u32 t, int value);
 void unmark_given(Context *c, u32 t);
 void wipe(Context *c); /* everything touched, for the next query */
@@ -75,11 +82,12 @@ static inline u32 levels_of(const Context *c, u32 t) {
   while (c->marks[h].token && c->marks[h].token != t) h = (h + 1) & mask;
   return c->marks[h].levels;
 }
+enum { SIEVE_MOST = 255 }; /* says at least as much */
 static inline int in_family(const Context *c, u32 key) { return c->family_sieve[key >> (16 - SIEVE_BITS)]; }
 
 #define LEVEL(slot, levels) ((levels) >> 4 * (slot) & 15)
-#define AS_FAMILY(slot, levels) ((int)c->family[slot][(levels) >> 4 * (slot) & 15])
-#define AS_GIVEN(slot, levels) ((int)c->given[slot][(levels) >> 4 * (slot) & 15])
+#define AS_FAMILY(slot, levels) ((int)c->word[slot].family[(levels) >> 4 * (slot) & 15])
+#define AS_GIVEN(slot, levels) ((int)c->word[slot].given[(levels) >> 4 * (slot) & 15])
 
 static inline void family_of(const Image *x, u32 f, u32 *a, u32 *b, u32 *j) {
   if (f < x->tokens) *a = f, *b = *j = 0;
@@ -112,7 +120,9 @@ static inline int family_score(const Image *x, const Context *c, const Query *q,
 
 /* --- evidence.c: what a row and its date say --- */
 int together(const Image *x, const Context *c, int slot);
-void near_days(const Image *x, Context *c, int y, int m, int d);
+void near_days(const Image *x, Context *c, int y, int m, int d, int kinds);
+void near_partials(const Image *x, Context *c, const Query *q);
+int day_weight(const Image *x, Context *c, int kind, u32 rows); /* of a day on which so many are born */
 int undated_weight(const Image *x, const Query *q, u32 r);
 int partial_weight(const PartialDate *p, const Query *q);
 int dated_weight(const Image *x, const Context *c, const Bounds *b, u32 r);
