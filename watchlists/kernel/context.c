@@ -129,17 +129,17 @@ static void memo_room(Context *c, u32 count) {
   else if (full || c->pool_used + count > c->pool_room) memo_rebuild(c, c->memo_bits, 1);
 }
 
-/* score.token_weights */
-static void token_weights(const double *table, const u64 *counts, double rows, double unseen, int own, u8 *out) {
+/* score.token_weights, of those levels that any token has: a logarithm takes its time */
+static void token_weights(const double *table, const u64 *counts, double rows, double unseen, int own, u32 levels, u8 *out) {
   double chance = unseen;
   memset(out, 0, LEVELS);
   for (int l = 1; l < RARE_EDIT1_ALIKE; l++)
     if (table[l] > 0) chance += table[l] * (double)counts[l] / rows;
   for (int l = 1; l < RARE_EDIT1_ALIKE; l++)
-    if (table[l] > 0) out[l] = (u8)max2(1, min2(W.TOKEN_MAX, eighths(table[l], chance)));
+    if (table[l] > 0 && (levels >> l | (l >= EDIT1_ALIKE && l <= EDIT2 ? levels >> (l + RARE_SHIFT) : 0)) & 1) out[l] = (u8)max2(1, min2(W.TOKEN_MAX, eighths(table[l], chance)));
   for (int l = EDIT1_ALIKE; l <= EDIT2; l++) {
     out[l + RARE_SHIFT] = out[l];
-    if (own && out[l]) out[l + RARE_SHIFT] = (u8)max2(out[l], min2(W.TOKEN_MAX, eighths(W.registered_wrong[l], W.RARE_COUNT / rows + unseen)));
+    if (own && out[l] && levels >> (l + RARE_SHIFT) & 1) out[l + RARE_SHIFT] = (u8)max2(out[l], min2(W.TOKEN_MAX, eighths(W.registered_wrong[l], W.RARE_COUNT / rows + unseen)));
   }
 }
 
@@ -147,17 +147,19 @@ static void token_weights(const double *table, const u64 *counts, double rows, d
 static void weigh(const Image *x, NeighbourList *found, int given, Memo *m) {
   if (!found->count) return; /* nobody is called anything like it, so no weight of it will be asked for */
   u64 as_family[LEVELS] = {0}, as_given[LEVELS] = {0};
+  u32 levels = 0;
   for (u32 i = 0; i < found->count; i++) {
     u32 t = found->at[i] & TOKEN_BITS, level = found->at[i] >> 28;
     as_family[level] += x->count_s[t];
     as_given[level] += x->count_g[t];
     if (level >= EDIT1_ALIKE && level <= EDIT2 && (given ? x->count_g : x->count_s)[t] <= (u32)W.RARE_COUNT)
       found->at[i] += (u32)RARE_SHIFT << 28;
+    levels |= 1u << (found->at[i] >> 28);
   }
   m->bearers = (u32)(as_given[EXACT] + as_given[VARIANT] + as_given[NICKNAME] + as_given[EDIT1_ALIKE]);
   double rows = (double)x->rows + W.BACKGROUND_ROWS;
-  token_weights(given ? W.family_swapped : W.family, as_family, rows, x->head->unseen_family, !given, m->family);
-  token_weights(given ? W.given : W.given_swapped, as_given, rows, x->head->unseen_given, given, m->given);
+  token_weights(given ? W.family_swapped : W.family, as_family, rows, x->head->unseen_family, !given, levels, m->family);
+  token_weights(given ? W.given : W.given_swapped, as_given, rows, x->head->unseen_given, given, levels, m->given);
   u32 kept = 0;
   for (u32 i = 0; i < found->count; i++) {
     u32 t = found->at[i] & TOKEN_BITS, level = found->at[i] >> 28;

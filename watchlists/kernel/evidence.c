@@ -233,8 +233,10 @@ int day_weight(const Image *x, Context *c, int kind, u32 rows) {
 }
 
 static void add_day(const Image *x, Context *c, int bucket, int kind) {
-  if (bucket < 0 || x->day[bucket].row == x->day[bucket + 1].row) return; /* no one born that day: nothing to weigh */
-  for (int i = 0; i < c->days_found; i++)
+  if (bucket < 0 || !(x->born[bucket >> 6] >> (bucket & 63) & 1)) return; /* no one born that day: nothing to weigh */
+  /* One digit wrong is another day for every digit, so that only the other kinds of slip may have come to this one before. */
+  int before = kind == DAY_DIGIT ? c->days_upto[DAY_TRANSPOSED] : c->days_found;
+  for (int i = 0; i < before; i++)
     if (c->days[i].bucket == bucket) return;
   c->days[c->days_found++] = (Day){bucket, day_weight(x, c, kind, x->day[bucket + 1].row - x->day[bucket].row)};
 }

@@ -32,7 +32,7 @@ const char *image_attach(Image *x, const void *bytes, u64 size, int verify) {
   x->head = h;
   POINT(tok_off, TOK_OFF), POINT(tok_text, TOK_TEXT), POINT(tok_sig, TOK_SIG), POINT(count_s, COUNT_S), POINT(count_g, COUNT_G);
   POINT(borne_s, BORNE_S), POINT(borne_g, BORNE_G);
-  POINT(tok_hash, TOK_HASH), POINT(del_off, DEL_OFF), POINT(del_ids, DEL_IDS), POINT(phon_off, PHON_OFF), POINT(phon_ids, PHON_IDS);
+  POINT(tok_hash, TOK_HASH), POINT(del_off, DEL_OFF), POINT(del_ids, DEL_IDS), POINT(del_sieve, DEL_SIEVE), POINT(phon_off, PHON_OFF), POINT(phon_ids, PHON_IDS);
   POINT(phon_key, PHON_KEY), POINT(multi, MULTI), POINT(multi_off, MULTI_OFF), POINT(multi_of, MULTI_OF), POINT(day, DAY), POINT(row_key, ROW_KEY), POINT(multi_key, MULTI_KEY);
   POINT(row_f, ROW_F), POINT(row_rest, ROW_REST), POINT(fam, FAM), POINT(fam_row, FAM_ROW), POINT(fam_given, FAM_GIVEN);
   POINT(undated_given, UNDATED_GIVEN), POINT(undated_of, UNDATED_OF), POINT(undated_off, UNDATED_OFF);
@@ -44,6 +44,7 @@ const char *image_attach(Image *x, const void *bytes, u64 size, int verify) {
   x->tokens = h->tokens;
   x->rows = h->rows;
   x->undated = x->day[DAYS].row;
+  for (u32 d = 0; d < DAYS; d++) x->born[d >> 6] |= (u64)(x->day[d].row != x->day[d + 1].row) << (d & 63);
   for (int c = 0; c <= 26; c++) { /* the first token from letter c on */
     u32 lo = 1, hi = x->tokens;
     while (lo < hi) {

@@ -11,6 +11,7 @@
  *             BORNE_S, BORNE_G            bitmaps: whether any row of the registry itself does
  *             TOK_HASH                    open addressing: letters ─► t
  *             DEL_OFF  ─► DEL_IDS         deletion index: hash of the first 7 letters less up to 2 ─► tokens
+ *             DEL_SIEVE                   bitmap of the hashes that are there at all: most of those asked for are not
  *             PHON_OFF ─► PHON_IDS        sound key ─► tokens;  PHON_KEY[t]
  *
  *   family f  f < tokens: the single surname of token f; above: MULTI[f - tokens] = {first, second, run together}
@@ -194,7 +195,7 @@ static inline int edits(const Pattern *p, const char *word, int length) {
 #define INDEX_MAGIC "WLINDEX"
 enum { INDEX_VERSION = 7 };
 enum {
-  TOK_OFF, TOK_TEXT, TOK_SIG, COUNT_S, COUNT_G, BORNE_S, BORNE_G, TOK_HASH, DEL_OFF, DEL_IDS, PHON_OFF, PHON_IDS, PHON_KEY,
+  TOK_OFF, TOK_TEXT, TOK_SIG, COUNT_S, COUNT_G, BORNE_S, BORNE_G, TOK_HASH, DEL_OFF, DEL_IDS, DEL_SIEVE, PHON_OFF, PHON_IDS, PHON_KEY,
   MULTI, MULTI_OFF, MULTI_OF, DAY, ROW_KEY, MULTI_KEY, ROW_F, ROW_REST, FAM, FAM_ROW, FAM_GIVEN, UNDATED_GIVEN, UNDATED_OF, UNDATED_OFF,
   UNDATED_TOKEN, BY_GIVEN_OFF, BY_GIVEN, PARTIAL_OF, PARTIAL, PARTIAL_OFF, PARTIAL_ROW,
   ID_OFF, ID_TEXT, DIGEST, SEX, FIELDS, ID_HASH, POSTAL, POSTAL3, REGIONS, EYES, SECTIONS
@@ -206,7 +207,7 @@ typedef struct {
   u8 revision[16];
   u32 entries, rows, tokens, families; /* tokens and families count the empty one */
   u32 hash_bits, delete_bits, phon_bits, with_postal, with_region, with_eyes;
-  u32 postal_codes, partials, id_hashes, reserved;
+  u32 postal_codes, partials, id_hashes, sieve_bits;
   double unseen_family, unseen_given;
   int given_initial[26], middle_initial[26]; /* eighths of a bit for one letter's agreement */
   u64 offset[SECTIONS], length[SECTIONS];
@@ -232,7 +233,7 @@ typedef struct {
   const Header *head;
   const u32 *tok_off, *count_s, *count_g, *tok_hash, *del_off, *del_ids, *phon_off, *phon_ids, *phon_key;
   const char *tok_text;
-  const u64 *tok_sig, *borne_s, *borne_g, *undated_token;
+  const u64 *tok_sig, *del_sieve, *borne_s, *borne_g, *undated_token;
   const Multi *multi;
   const MultiOf *multi_of;
   const DayStart *day;
@@ -254,10 +255,12 @@ typedef struct {
   u32 tokens, rows, undated; /* undated: the first row without an exact day */
   u32 letter[27];            /* tokens beginning with letter c: letter[c] .. letter[c + 1] */
   u32 single[26];            /* the token of that one letter, or 0 */
+  u64 born[DAYS / 64 + 1];   /* bitmap of the days with any row */
 } Image;
 const char *image_attach(Image *image, const void *bytes, u64 size, int verify); /* NULL, or what is wrong */
 u64 image_checksum(const void *bytes, u64 size);
 u32 token_id(const Image *x, const char *word, int length);
+static inline u64 del_sieve_bit(u64 hash, u32 bits) { return hash & ((1ULL << bits) - 1); } /* the buckets are by the other end */
 enum { SIEVE_BITS = 14 }; /* bits of those 16: few enough for the first-level cache */
 static inline u32 fold16(u32 t) { return (t ^ t >> 16) & 0xffff; }
 enum { BY_GIVEN_BUCKETS = 4096 };

@@ -181,6 +181,7 @@ static int prepare(Builder *b, Work *w, Header *head) {
   }
   sum_up(w->phon_off, 1ull << head->phon_bits);
   head->delete_bits = bits_for(total > MANY_DELETIONS ? total / 4 : total);
+  head->sieve_bits = bits_for(total * 4 + 64); /* a fifth of the hashes that are not there pass */
   w->del_off = calloc((1ull << head->delete_bits) + 2, 4);
   if (!w->del_off || total > 0xfffffff0u) return -1;
   for (u32 t = 1; t < V; t++) {
@@ -211,6 +212,7 @@ static void lay_out(const Builder *b, const Work *w, Header *h) {
       [TOK_OFF] = (V + 1) * 4, [TOK_TEXT] = b->token_text.used, [TOK_SIG] = V * 8, [COUNT_S] = V * 4, [COUNT_G] = V * 4,
       [BORNE_S] = (V / 64 + 1) * 8, [BORNE_G] = (V / 64 + 1) * 8,
       [TOK_HASH] = 4ull << h->hash_bits, [DEL_OFF] = ((1ull << h->delete_bits) + 1) * 4, [DEL_IDS] = (w->delete_count + 16ull) * 4,
+      [DEL_SIEVE] = (1ull << h->sieve_bits) / 8 + 8,
       [PHON_OFF] = ((1ull << h->phon_bits) + 1) * 4, [PHON_IDS] = w->phon_count * 4ull, [PHON_KEY] = V * 4,
       [MULTI] = M * sizeof(Multi), [MULTI_OFF] = (V + 1) * 4, [MULTI_OF] = M * 3 * sizeof(MultiOf), [DAY] = (DAYS + 2) * sizeof(DayStart),
       [ROW_KEY] = R * 2 + 64, [MULTI_KEY] = w->multi_rows * sizeof(MultiKey),
@@ -251,7 +253,11 @@ static void write_tokens(const Builder *b, const Work *w, const Header *h, char 
     /* The two lists below are filled from their ends: off[i] counts down to its start. */
     if (w->phon_key[t] && n >= 4) SECTION(PHON_IDS, u32)[w->phon_off[w->phon_key[t] >> (32 - h->phon_bits)]++] = t;
     int k = n < 2 ? 0 : distinct_deletions(s, (int)n, hashes);
-    for (int j = 0; j < k; j++) SECTION(DEL_IDS, u32)[w->del_off[hashes[j] >> (64 - h->delete_bits)]++] = t;
+    for (int j = 0; j < k; j++) {
+      u64 bit = del_sieve_bit(hashes[j], h->sieve_bits);
+      SECTION(DEL_IDS, u32)[w->del_off[hashes[j] >> (64 - h->delete_bits)]++] = t;
+      SECTION(DEL_SIEVE, u64)[bit >> 6] |= 1ULL << (bit & 63);
+    }
   }
   off[V] = at;
   /* Filling moved every start to its end, which is the next one's start. */

@@ -101,8 +101,14 @@ static int by_cutting(const Image *x, Context *c, const char *word, int length, 
 static int by_deletion(const Image *x, Context *c, const Pattern *p, u32 sound, const char *word, int length, int light,
                        NeighbourList *out) {
   u64 hashes[MAX_DELETIONS], mine = signature(word, length);
-  int n = deletions(word, length, light ? 1 : 2, hashes);
-  u32 shift = 64 - x->head->delete_bits, seen = 0;
+  int all = deletions(word, length, light ? 1 : 2, hashes), n = 0;
+  u32 shift = 64 - x->head->delete_bits, bits = x->head->sieve_bits, seen = 0;
+  for (int i = 0; i < all; i++) PREFETCH(&x->del_sieve[del_sieve_bit(hashes[i], bits) >> 6]);
+  for (int i = 0; i < all; i++) {
+    u64 at = del_sieve_bit(hashes[i], bits);
+    hashes[n] = hashes[i];
+    n += (int)(x->del_sieve[at >> 6] >> (at & 63) & 1);
+  }
   for (int i = 0; i < n; i++) PREFETCH(&x->del_off[hashes[i] >> shift]);
   for (int i = 0; i < n; i++) PREFETCH(&x->del_ids[x->del_off[hashes[i] >> shift]]);
   for (int i = 0; i < n; i++) { /* first all that share a deletion, so that their signatures are on the way at once */

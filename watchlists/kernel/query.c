@@ -276,7 +276,8 @@ static void scan_undated(const Image *x, Context *c, const Query *q, const Bound
 }
 
 static void pass_families(const Image *x, Context *c, const Query *q, const Bounds *b) {
-  int date = max2(b->miss, b->undated_max);
+  int date = x->undated < x->rows ? max2(b->miss, b->undated_max) : b->miss;
+  if (b->names_max + b->more_max + date < b->threshold) return;
   int rest = b->given_max + b->middle_max + b->more_max;
   /* Rows whose family says nothing at all: only where the bound does not rule them out. */
   int filter = !b->any_given && b->bare + W.GIVEN_MISS + b->more_max + date < b->threshold;
@@ -345,9 +346,8 @@ static int by_total(const void *a, const void *b) {
 }
 
 /* Every row that may reach the threshold, by one pass or another. */
-static int answer(const Image *x, Context *c, const Query *q, const Bounds *b, int mode, int kinds) {
+static int answer(const Image *x, Context *c, const Query *q, const Bounds *b, int mode) {
   if (spread_words(c, b)) return -1;
-  near_days(x, c, q->year, q->month, q->day, kinds);
   /* A row without a family name, or without a given name, is always worth a look. */
   c->family_sieve[0] = (u8)max2(c->family_sieve[0], min2(SIEVE_MOST, max2(1, b->cross_shift)));
   mark_given(c, 0, 0);
@@ -386,8 +386,12 @@ int query_run(const Image *x, Context *c, const Query *q, int threshold, int mod
     /* A row's names say so much at the most: which slips of the birth date could still make up for the rest? */
     for (int kind = 0; kind < DAY_KINDS && q->year; kind++)
       if (mode == MODE_EXHAUSTIVE || b.names_max + b.more_max + day_weight(x, c, kind, 1) >= threshold) kinds = kind + 1;
-    int hopeless = !kinds && b.names_max + b.more_max + max2(0, c->partials_most) < threshold;
-    if (mode == MODE_EXHAUSTIVE || q->id_count || !hopeless) failed = answer(x, c, q, &b, mode, kinds);
+    near_days(x, c, q->year, q->month, q->day, kinds);
+    int date = max2(b.miss, c->partials_most); /* the most that any row's date says */
+    if (x->undated < x->rows) date = max2(date, 0);
+    for (int i = 0; i < c->day_count; i++) date = max2(date, c->days[i].weight);
+    int hopeless = b.names_max + b.more_max + date < threshold;
+    if (mode == MODE_EXHAUSTIVE || q->id_count || !hopeless) failed = answer(x, c, q, &b, mode);
     if (mode == MODE_INDEXED) remember_words(c, q);
   }
   if (failed || c->no_memory) return -1;

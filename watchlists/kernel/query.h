@@ -68,7 +68,7 @@ typedef struct {
 
 /* --- context.c: what the words shown may stand for --- */
 int find_words(const Image *x, Context *c, const Query *q, int mode); /* -1 out of memory */
-int spread_words(Context *c, const Bounds *b);/* -1 out of memory, and nothing was spread */
+int spread_words(Context *c, const Bounds *b); /* -1 out of memory, and nothing was spread */
 void remember_words(Context *c, const Query *q);                      /* those that were new */
 void mark_given(Context *c, u32 t, int value);
 void unmark_given(Context *c, u32 t);
