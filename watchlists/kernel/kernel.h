@@ -10,7 +10,8 @@
  *             COUNT_S[t] COUNT_G[t]       rows that bear it as family / given name (with the background population)
  *             BORNE_S, BORNE_G            bitmaps: whether any row of the registry itself does
  *             TOK_HASH                    open addressing: letters ─► t
- *             DEL_OFF  ─► DEL_IDS         deletion index: hash of the first 7 letters less up to 2 ─► tokens
+ *             DEL_OFF  ─► DEL_IDS         deletion index: hash of the first 7 letters less up to 2 ─► tokens, each with its
+ *                                         length in four bits and two more of that hash: most are too long or too short
  *             DEL_SIEVE                   bitmap of the hashes that are there at all: most of those asked for are not
  *             PHON_OFF ─► PHON_IDS        sound key ─► tokens;  PHON_KEY[t]
  *
@@ -261,6 +262,7 @@ const char *image_attach(Image *image, const void *bytes, u64 size, int verify);
 u64 image_checksum(const void *bytes, u64 size);
 u32 token_id(const Image *x, const char *word, int length);
 static inline u64 del_sieve_bit(u64 hash, u32 bits) { return hash & ((1ULL << bits) - 1); } /* the buckets are by the other end */
+static inline u32 del_tag(u64 hash, int length) { return (u32)(hash >> 30 & 3) << 30 | (u32)(length < 15 ? length : 15) << 26; } /* above TOKEN_BITS */
 enum { SIEVE_BITS = 14 }; /* bits of those 16: few enough for the first-level cache */
 static inline u32 fold16(u32 t) { return (t ^ t >> 16) & 0xffff; }
 enum { BY_GIVEN_BUCKETS = 4096 };

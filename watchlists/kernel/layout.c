@@ -255,7 +255,7 @@ static void write_tokens(const Builder *b, const Work *w, const Header *h, char 
     int k = n < 2 ? 0 : distinct_deletions(s, (int)n, hashes);
     for (int j = 0; j < k; j++) {
       u64 bit = del_sieve_bit(hashes[j], h->sieve_bits);
-      SECTION(DEL_IDS, u32)[w->del_off[hashes[j] >> (64 - h->delete_bits)]++] = t;
+      SECTION(DEL_IDS, u32)[w->del_off[hashes[j] >> (64 - h->delete_bits)]++] = t | del_tag(hashes[j], (int)n);
       SECTION(DEL_SIEVE, u64)[bit >> 6] |= 1ULL << (bit & 63);
     }
   }

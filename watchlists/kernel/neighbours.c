@@ -101,8 +101,9 @@ static int by_cutting(const Image *x, Context *c, const char *word, int length, 
 static int by_deletion(const Image *x, Context *c, const Pattern *p, u32 sound, const char *word, int length, int light,
                        NeighbourList *out) {
   u64 hashes[MAX_DELETIONS], mine = signature(word, length);
-  int all = deletions(word, length, light ? 1 : 2, hashes), n = 0;
-  u32 shift = 64 - x->head->delete_bits, bits = x->head->sieve_bits, seen = 0;
+  /* EDIT2 takes six letters on one side: a word of five is then a letter shorter, and one deletion of its own is enough. */
+  int all = deletions(word, length, light || length <= 5 ? 1 : 2, hashes), n = 0;
+  u32 shift = 64 - x->head->delete_bits, bits = x->head->sieve_bits, seen = 0, least = (u32)min2(length, 15) - 2;
   for (int i = 0; i < all; i++) PREFETCH(&x->del_sieve[del_sieve_bit(hashes[i], bits) >> 6]);
   for (int i = 0; i < all; i++) {
     u64 at = del_sieve_bit(hashes[i], bits);
@@ -120,11 +121,13 @@ static int by_deletion(const Image *x, Context *c, const Pattern *p, u32 sound, 
       c->seen = more;
       c->seen_room = room;
     }
+    u32 tag = del_tag(hashes[i], 0);
     for (u32 j = 0; j < count; j++) {
-      u32 t = c->seen[seen + j] = x->del_ids[from + j];
-      PREFETCH(&x->tok_sig[t]);
+      u32 id = x->del_ids[from + j], longer = (id >> 26 & 15) - least;
+      if (longer > 4 || (id ^ tag) >> 30) continue; /* more than two letters apart, or another hash */
+      c->seen[seen++] = id & TOKEN_BITS;
+      PREFETCH(&x->tok_sig[id & TOKEN_BITS]);
     }
-    seen += count;
   }
   u32 kept = 0;
   for (u32 i = 0; i < seen; i++) { /* then those of them whose letters may do */
