@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
@@ -20,7 +20,7 @@ from .records import Entry, Explanation, Match, Subject, Thresholds
 from .reference import FIELDS
 from .score import CONTRADICTION, UNIT
 
-_CHUNKS = (2048, 65_536)  # subjects a worker takes at a time: few at first, that all have work; many later, for neighbouring birth dates
+_CHUNKS = (2048, 65_536)  # subjects a worker takes at a time: many, for neighboring birth dates; few where the others would be idle
 
 
 class _List(msgspec.Struct, frozen=True):
@@ -98,15 +98,21 @@ class Matcher:
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[list[Match]]:
         """The matches of each subject, in the order given. `progress` is told how many are done, now and then."""
+        left = len(subjects) if isinstance(subjects, Sized) else None  # unknown: chunks grow, for nobody knows when to stop
         todo = iter(subjects)
         done = 0
-        size, largest = _CHUNKS
-        with ThreadPoolExecutor(max(1, workers)) as pool:
+        smallest, largest = _CHUNKS
+        size = smallest
+        workers = max(1, workers)
+        with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[list[list[Match] | None]]] = deque()
             while True:
-                while len(waiting) < 2 * max(1, workers) and (chunk := list(islice(todo, size))):
+                while len(waiting) < 2 * workers:
+                    size = min(largest, size * 2 if left is None else max(smallest, left // (2 * workers)))
+                    if not (chunk := list(islice(todo, size))):
+                        break
                     waiting.append(pool.submit(self._screen_chunk, chunk))
-                    size = min(largest, size * 5 // 4)
+                    left = None if left is None else left - len(chunk)
                 if not waiting:
                     return
                 found = waiting.popleft().result()

@@ -286,8 +286,10 @@ static void pass_families(const Image *x, Context *c, const Query *q, const Boun
   want_family(x, c, 0); /* rows without a family name */
   u32 kept = 0;
   Reach *reaching = c->reaching;
+  int no_dated = b->names_max + b->more_max + b->miss < b->threshold;
   for (u32 i = 0; i < c->touched_count; i++) {
     u32 t = c->marks[c->touched[i]].token, l = c->marks[c->touched[i]].levels;
+    if (no_dated && !bit(x->undated_token, t)) continue;
     int s1 = AS_FAMILY(SLOT_S1, l), s2 = AS_FAMILY(SLOT_S2, l), sj = AS_FAMILY(SLOT_SJ, l), cross = max2(AS_FAMILY(SLOT_G1, l), AS_FAMILY(SLOT_GJ, l));
     int own = max2(s1 ? s1 + c->best_family[SLOT_S2] : 0, max2(s2 ? s2 + c->best_family[SLOT_S1] : 0, sj));
     int bound = own ? min2(W.FAMILY_MAX, own) + rest : -1000;
