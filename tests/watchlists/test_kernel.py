@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from datetime import date
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,6 +68,46 @@ def test_no_candidate_is_lost_to_the_search(garble: Garble, threshold: int) -> N
         assert image.screen(subject, threshold * UNIT, COLD) == everything
         hits += len(everything)
     assert hits > 100
+
+
+def _known_in_part(entries: list[Entry], chance: random.Random) -> list[Entry]:
+    """A registry as many are: a year for most, a month, a span of years, nothing; names that lack one half."""
+    out = []
+    for number, entry in enumerate(entries):
+        births = chance.choice([("1970",), ("1970",), ("1970",), (), ("1970-05",), ("1968/1973",), ("1969~",), entry.birth_dates])
+        names = entry.names
+        if number % 50 == 0:
+            names = (Name("", names[0].given), *names[1:]) if number % 100 else (Name(names[0].family), *names[1:])
+        out.append(msgspec.structs.replace(entry, names=names, birth_dates=births))
+    return out
+
+
+@pytest.mark.parametrize("threshold", [9, 14, 20])
+def test_no_candidate_is_lost_where_birth_dates_are_known_in_part(garble: Garble, threshold: int) -> None:
+    chance = random.Random(threshold)
+    entries = _known_in_part(list(testing.entries(12_000, seed=33)), chance)
+    assert sum(entry.birth_dates == ("1970",) for entry in entries) > 4096  # rather found by family than one by one
+    image = Index.build(entries)._core.image  # type: ignore[attr-defined]
+    hits = 0
+    for entry in chance.sample(entries, 120):
+        shown = msgspec.structs.replace(testing.subject_of(entry), birth_date=date(chance.choice([1969, 1970]), chance.choice([5, 9]), 11))
+        exchanged = msgspec.structs.replace(shown, name=Name(shown.name.given, shown.name.family, shown.name.middle))
+        for subject in (shown, garble(chance, shown), exchanged, garble(chance, exchanged)):
+            everything = image.screen(subject, threshold * UNIT, EXHAUSTIVE)
+            assert image.screen(subject, threshold * UNIT) == everything
+            assert image.screen(subject, threshold * UNIT, COLD) == everything
+            hits += len(everything)
+    assert hits > 100
+
+
+def test_a_batch_says_of_each_what_it_says_of_one_alone(garble: Garble) -> None:
+    entries = list(testing.entries(3000, seed=34))
+    index, alone = Index.build(entries), Index.build(entries)
+    chance = random.Random(35)
+    subjects = [garble(chance, testing.subject_of(entry)) for entry in chance.choices(entries, k=1500)] + list(testing.subjects(500, seed=36))
+    found = index.screen_many_raw(subjects, 14 * UNIT)
+    assert found == [alone.screen_raw(subject, 14 * UNIT) for subject in subjects]
+    assert sum(map(bool, found)) > 1000
 
 
 words = st.text(alphabet="ABEILNORSTYZ", max_size=9)

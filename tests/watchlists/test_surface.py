@@ -104,6 +104,19 @@ def test_no_repr_shows_a_person() -> None:
     assert "ZYL" not in shown.upper() and "OTTILIE" not in shown.upper() and "1980" not in shown
 
 
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_many_subjects_are_answered_in_the_order_they_came_in(workers: int) -> None:
+    entries = list(testing.entries(400, seed=9))
+    matcher = Matcher(Index.build(entries))
+    subjects = [testing.subject_of(entry) for entry in entries] * 20  # more than a worker takes at a time
+    expected = [matches[0].entry_id for matches in map(matcher.screen, subjects[:400])] * 20
+    told: list[int] = []
+    for given in (subjects, iter(subjects)):
+        found = list(matcher.screen_many(given, workers=workers, progress=told.append))
+        assert [matches[0].entry_id for matches in found] == expected
+    assert told.count(8000) == 2 and len(told) > 2
+
+
 def test_screening_while_lists_are_swapped_is_safe_from_several_threads() -> None:
     matcher = _matcher()
     with_her, without = Index.build([BARRED]), Index.build(testing.entries(5))
