@@ -17,7 +17,7 @@ from .normalize import name_tokens
 from .records import Subject
 from .reference import FIELDS, level
 
-LEVEL_NAMES = ("none", "exact", "variant", "nickname", "edit1_alike", "edit1", "edit2", "cut")
+LEVEL_NAMES = ("none", "exact", "variant", "nickname", "edit1_alike", "edit1", "edit2", "cut", "alike")
 LOWEST = 10.0  # bits from which a pair is a candidate for the fit
 _FAMILY, _GIVEN, _DATE = FIELDS.index("family"), FIELDS.index("given"), FIELDS.index("birth_date")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .normalize import name_tokens
 from .records import Explanation, Match, Reason
 from .reference import level
-from .score import CUT, EDIT1, EDIT1_ALIKE, EDIT2, EXACT, GIVEN_SWAPPED, LEVELS, NICKNAME, VARIANT
+from .score import ALIKE, CUT, EDIT1, EDIT1_ALIKE, EDIT2, EXACT, GIVEN_SWAPPED, LEVELS, NICKNAME, VARIANT
 
 INITIAL = LEVELS  # one letter against a name
 
@@ -14,6 +14,7 @@ _HOW = {
     VARIANT: ("is another spelling of", "es otra grafía de"),
     NICKNAME: ("is a short form of", "es una forma familiar de"),
     EDIT1_ALIKE: ("sounds like", "suena como"),
+    ALIKE: ("sounds like", "suena como"),
     EDIT1: ("differs by one letter from", "difiere en una letra de"),
     EDIT2: ("is close to", "se parece a"),
     CUT: ("looks like a cut-off form of", "parece una forma cortada de"),

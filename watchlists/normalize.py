@@ -118,7 +118,7 @@ def name_tokens(family: str, given: str, middle: str, suffix: str) -> NameTokens
 _VOWELS = frozenset("AEIOUY")
 _SOUNDS = {
     "B": "B", "C": "K", "D": "T", "F": "F", "G": "G", "J": "J", "K": "K", "L": "L", "M": "M", "N": "N", "P": "P",
-    "Q": "K", "R": "R", "S": "S", "T": "T", "V": "V", "W": "V", "X": "S", "Z": "S",
+    "Q": "K", "R": "R", "S": "S", "T": "T", "V": "F", "W": "F", "X": "S", "Z": "S",
 }  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def sound(word: str) -> str:
     """How a token of A-Z sounds, roughly and in any European tongue: consonant classes, repeats dropped.
 
     Empty for words of fewer than two sounds, which say too little. (A plain reduction of Metaphone's ideas:
-    PH is F, CK is K, SCH and SH are X, C and G are soft before E, I, Y, TS and TZ are S.)
+    PH, V and W are F, CK is K, SCH and SH are X, C and G are soft before E, I, Y, TS and TZ are S.)
     """
     out = ""
     last = ""

@@ -52,9 +52,9 @@ def level(shown: str, registered: str, given: bool, cut_min: int) -> int:
                 if alike:
                     return s.EDIT1_ALIKE
                 return s.EDIT1 if long >= 4 else s.EDIT2
-            if edits == 2 and short >= 5 and long >= 6 and shown[0] == registered[0]:
-                return s.EDIT2
             if alike and short >= 4:
+                return s.ALIKE
+            if edits == 2 and short >= 5 and long >= 6 and shown[0] == registered[0]:
                 return s.EDIT2
     if short >= cut_min and (shown.startswith(registered) or registered.startswith(shown)):
         return s.CUT

@@ -31,9 +31,9 @@ BACKGROUND_A_REGION: Final = 20
 BACKGROUND_EYES: Final = (0, 10, 460, 140, 90, 270, 27, 1, 1, 1)  # of 1,000, by eye code; AAMVA member states' counts
 
 # --- how a visitor's token may agree with a registered one: the levels, strongest first -----------------------------
-NONE, EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1, EDIT2, CUT, RARE_EDIT1_ALIKE, RARE_EDIT1, RARE_EDIT2 = range(11)
-LEVELS: Final = 11
-RARE_SHIFT: Final = 4  # from EDIT1_ALIKE, EDIT1, EDIT2 to the same where the registered token is rare
+NONE, EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, EDIT1, EDIT2, CUT, ALIKE, RARE_EDIT1_ALIKE, RARE_EDIT1, RARE_EDIT2 = range(12)
+LEVELS: Final = 12
+RARE_SHIFT: Final = 5  # from EDIT1_ALIKE, EDIT1, EDIT2 to the same where the registered token is rare
 RARE_COUNT: Final = 2  # rows that bear it at most
 
 # level → (chance of that kind of change in a true pair, number of ways it could have gone)
@@ -42,7 +42,8 @@ FAMILY: Final = {
     VARIANT: (0.04, 4.0),
     EDIT1_ALIKE: (0.03, 10.0),
     EDIT1: (0.05, 100.0),
-    EDIT2: (0.015, 2000.0),
+    EDIT2: (0.012, 2000.0),
+    ALIKE: (0.006, 50.0),  # two or three letters other, and it sounds the same: IWANOFF, SCHMIDT for SMITT
     CUT: (0.01, 8.0),
 }
 GIVEN: Final = {
@@ -51,7 +52,8 @@ GIVEN: Final = {
     NICKNAME: (0.06, 3.0),
     EDIT1_ALIKE: (0.02, 10.0),
     EDIT1: (0.04, 80.0),
-    EDIT2: (0.01, 1500.0),
+    EDIT2: (0.008, 1500.0),
+    ALIKE: (0.004, 50.0),
     CUT: (0.01, 8.0),
 }
 # What may agree across the fields, where family and given name stand in each other's place: no guesses, but short forms.

@@ -16,6 +16,7 @@ PEOPLE = {
     "thibodeaux": Entry("thibodeaux", (Name("Thibodeaux", "William", "Percival", "Jr"),), ("1955-07-19",), "M"),
     "otoole": Entry("otoole", (Name("O'Toole-Quattlebaum", "Siobhan"),), ("1990-01-31",), "F"),
     "de la cruz": Entry("de la cruz", (Name("de la Cruz", "María Guadalupe"),), ("1964-12-05",), "F"),
+    "kuznetsov": Entry("kuznetsov", (Name("Kuznetsov", "Ivan"),), ("1969-02-22",), "M"),
     "rahman": Entry("rahman", (Name("Al-Qadhafi", "Abdul Rahman"),), ("1975",), "M"),
     "xiao": Entry("xiao", (Name("Ouyang", "Xiao Ming"),), ("1988-08-08",), "F"),
 }
@@ -41,6 +42,8 @@ def _find(matcher: Matcher, wanted: str, subject: Subject) -> Match | None:
         ("kovalenko", Name("KOVALENKO", "EVGENY"), date(1981, 11, 30)),
         ("kovalenko", Name("Коваленко", "Евгений"), date(1981, 11, 30)),
         ("kovalenko", Name("ZHUK", "ZHENYA"), date(1981, 11, 30)),
+        ("kuznetsov", Name("KUSNEZOW", "IVAN"), date(1969, 2, 22)),
+        ("kuznetsov", Name("KOUZNETSOFF", "IVAN"), date(1969, 2, 22)),
         ("kovalenko", Name("YEVGENIY", "KOVALENKO"), date(1981, 11, 30)),
         ("thibodeaux", Name("THIBODEAUX", "BILL", "P", "JR"), date(1955, 7, 19)),
         ("thibodeaux", Name("THIBODEAUX JR", "WILLIAM"), date(1956, 7, 19)),

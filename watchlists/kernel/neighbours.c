@@ -62,8 +62,8 @@ static int edit_level(const Image *x, const Pattern *p, u32 sound, u32 t, int le
   if (e > 3) return NONE;
   int alike = sound && sound == x->phon_key[t];
   if (e == 1) return alike ? EDIT1_ALIKE : large >= 4 ? EDIT1 : EDIT2;
-  if (e == 2 && small >= 5 && large >= 6 && ((p->letters[x->tok_text[x->tok_off[t]] & 31] & 1) != 0)) return EDIT2;
-  return alike && small >= 4 ? EDIT2 : NONE;
+  if (alike && small >= 4) return ALIKE;
+  return e == 2 && small >= 5 && large >= 6 && (p->letters[x->tok_text[x->tok_off[t]] & 31] & 1) != 0 ? EDIT2 : NONE;
 }
 
 /* The first token not before `word` in the alphabet. */
@@ -142,7 +142,7 @@ static int by_deletion(const Image *x, Context *c, const Pattern *p, u32 sound, 
   for (u32 i = 0; i < kept; i++) {
     u32 t = c->seen[i];
     int level = edit_level(x, p, sound, t, token_length(x, t));
-    if (!level || (light && level == EDIT2)) c->stamp[t] = 0; /* it may still be a cut-off form */
+    if (!level || (light && level >= EDIT2)) c->stamp[t] = 0; /* it may still be a cut-off form */
     else if (push(out, t, level)) return -1;
   }
   return 0;

@@ -86,7 +86,7 @@ static int vowel(char c) { return c == 'A' || c == 'E' || c == 'I' || c == 'O' |
 /* normalize.sound, hashed to 32 bits; 0 for a word of fewer than two sounds. */
 u32 sound_key(const char *s, int n) {
   static const char plain[26] = {0,   'B', 'K', 'T', 0,   'F', 'G', 0,   0, 'J', 'K', 'L', 'M', /* A to M */
-                                 'N', 0,   'P', 'K', 'R', 'S', 'T', 0,   'V', 'V', 'S', 0,  'S'};
+                                 'N', 0,   'P', 'K', 'R', 'S', 'T', 0,   'F', 'F', 'S', 0,  'S'};
   char out[12];
   int k = 0;
   char last = 0;
