@@ -5,7 +5,21 @@ from __future__ import annotations
 from .normalize import name_tokens
 from .records import Explanation, Match, Reason
 from .reference import level
-from .score import ALIKE, CUT, EDIT1, EDIT1_ALIKE, EDIT2, EXACT, GIVEN_SWAPPED, LEVELS, NICKNAME, VARIANT
+from .score import (
+    ALIKE,
+    CUT,
+    CUT_FAMILY_MIN,
+    CUT_GIVEN_MIN,
+    EDIT1,
+    EDIT1_ALIKE,
+    EDIT2,
+    EXACT,
+    FAMILY_SWAPPED,
+    GIVEN_SWAPPED,
+    LEVELS,
+    NICKNAME,
+    VARIANT,
+)
 
 INITIAL = LEVELS  # one letter against a name
 
@@ -91,8 +105,9 @@ def _exchanged(match: Match) -> tuple[str, str]:
     name = match.subject.name
     shown = name_tokens(name.family, name.given, name.middle, name.suffix)
     entry = name_tokens(match.matched.family, match.matched.given, match.matched.middle, "")
-    family = any(_may_cross(a, b) for a in (shown.g1, shown.gj) for b in (entry.s1, entry.s2, entry.sj))
-    given = any(_may_cross(a, b) for a in (shown.s1, shown.sj) for b in (entry.g1, entry.g2))
+    surnames, givens = (entry.s1, entry.s2, entry.sj), (entry.g1, entry.g2)
+    family = any(level(a, b, True, CUT_GIVEN_MIN) in FAMILY_SWAPPED for a in (shown.g1, shown.gj) for b in surnames)
+    given = any(level(a, b, False, CUT_FAMILY_MIN) in GIVEN_SWAPPED for a in (shown.s1, shown.sj) for b in givens)
     if family and not given:
         return (
             "The given name agrees with the registered family name; the names may be in each other's place.",
@@ -104,10 +119,6 @@ def _exchanged(match: Match) -> tuple[str, str]:
             "El apellido coincide con el nombre registrado; los nombres pueden estar intercambiados.",
         )
     return "Family and given name agree, but in each other's place.", "Apellido y nombre coinciden, pero intercambiados."
-
-
-def _may_cross(shown: str, registered: str) -> bool:
-    return level(shown, registered, True, len(shown) + len(registered)) in GIVEN_SWAPPED
 
 
 def _plain(match: Match, field: str, for_it: bool) -> tuple[str, str]:

@@ -43,7 +43,7 @@ FAMILY: Final = {
     EDIT1_ALIKE: (0.03, 10.0),
     EDIT1: (0.05, 100.0),
     EDIT2: (0.012, 2000.0),
-    ALIKE: (0.006, 50.0),  # two or three letters other, and it sounds the same: IWANOFF, SCHMIDT for SMITT
+    ALIKE: (0.006, 50.0),  # two or three letters other, and it sounds the same: IWANOFF for IVANOV
     CUT: (0.01, 8.0),
 }
 GIVEN: Final = {

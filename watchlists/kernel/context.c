@@ -136,7 +136,7 @@ static void token_weights(const double *table, const u64 *counts, double rows, d
   for (int l = 1; l < RARE_EDIT1_ALIKE; l++)
     if (table[l] > 0) chance += table[l] * (double)counts[l] / rows;
   for (int l = 1; l < RARE_EDIT1_ALIKE; l++)
-    if (table[l] > 0 && (levels >> l | (l >= EDIT1_ALIKE && l <= EDIT2 ? levels >> (l + RARE_SHIFT) : 0)) & 1) out[l] = (u8)max2(1, min2(W.TOKEN_MAX, eighths(table[l], chance)));
+    if (table[l] > 0 && levels >> l & 1) out[l] = (u8)max2(1, min2(W.TOKEN_MAX, eighths(table[l], chance)));
   for (int l = EDIT1_ALIKE; l <= EDIT2; l++) {
     out[l + RARE_SHIFT] = out[l];
     if (own && out[l] && levels >> (l + RARE_SHIFT) & 1) out[l + RARE_SHIFT] = (u8)max2(out[l], min2(W.TOKEN_MAX, eighths(W.registered_wrong[l], W.RARE_COUNT / rows + unseen)));
@@ -152,6 +152,7 @@ static void weigh(const Image *x, NeighbourList *found, int given, Memo *m) {
     u32 t = found->at[i] & TOKEN_BITS, level = found->at[i] >> 28;
     as_family[level] += x->count_s[t];
     as_given[level] += x->count_g[t];
+    levels |= 1u << level; /* a rare one's too, whose weight begins with it */
     if (level >= EDIT1_ALIKE && level <= EDIT2 && (given ? x->count_g : x->count_s)[t] <= (u32)W.RARE_COUNT)
       found->at[i] += (u32)RARE_SHIFT << 28;
     levels |= 1u << (found->at[i] >> 28);

@@ -12,12 +12,12 @@ typedef struct {
   PyObject *name;
   PyTypeObject *type[2];
   Py_ssize_t at[2];
-} Field;
-static Field n_id, n_names, n_birth_dates, n_sex, n_addresses, n_address, n_height_cm, n_eye_color, n_id_hashes, n_family, n_given, n_middle,
+} Attribute;
+static Attribute n_id, n_names, n_birth_dates, n_sex, n_addresses, n_address, n_height_cm, n_eye_color, n_id_hashes, n_family, n_given, n_middle,
     n_suffix, n_kind, n_name, n_birth_date, n_truncated;
 
 /* Remember where objects of that type keep the field, if it is a plain slot of theirs, as a Struct's are. */
-static void learn(Field *field, PyTypeObject *type) {
+static void learn(Attribute *field, PyTypeObject *type) {
   int i = field->type[0] ? 1 : 0;
   if (field->type[i]) return;
   PyObject *found = PyObject_GetAttr((PyObject *)type, field->name);
@@ -32,7 +32,7 @@ static void learn(Field *field, PyTypeObject *type) {
   Py_XDECREF(found);
 }
 
-static PyObject *get(PyObject *owner, Field *field) {
+static PyObject *get(PyObject *owner, Attribute *field) {
   PyTypeObject *type = Py_TYPE(owner);
   for (int i = 0; i < 2; i++)
     if (field->type[i] == type) {
@@ -43,7 +43,7 @@ static PyObject *get(PyObject *owner, Field *field) {
   return PyObject_GetAttr(owner, field->name);
 }
 
-static int words_of(PyObject *owner, Field *attribute, Words *out) {
+static int words_of(PyObject *owner, Attribute *attribute, Words *out) {
   PyObject *text = get(owner, attribute);
   if (!text) return -1;
   if (!PyUnicode_Check(text)) {
@@ -90,7 +90,7 @@ static int sex_of(PyObject *owner, int *out) {
 }
 
 /* 1 if any of the attributes is neither None nor empty. */
-static int any_of(PyObject *owner, Field *const *attributes, int count) {
+static int any_of(PyObject *owner, Attribute *const *attributes, int count) {
   for (int i = 0; i < count; i++) {
     PyObject *value = get(owner, attributes[i]);
     if (!value) return -1;
@@ -182,7 +182,7 @@ static int dates_of(PyObject *entry, Builder *b, BirthDate *out, int room, int *
 }
 
 int add_entry(Builder *b, PyObject *entry, PyObject *seen) {
-  Field *attributes[] = {&n_addresses, &n_height_cm, &n_eye_color, &n_id_hashes};
+  Attribute *attributes[] = {&n_addresses, &n_height_cm, &n_eye_color, &n_id_hashes};
   PyObject *digest = NULL, *names = NULL;
   BirthDate dates[64];
   Fields fields = {0};
@@ -248,7 +248,7 @@ out:
 }
 
 int query_of(PyObject *subject, Query *q) {
-  Field *attributes[] = {&n_address, &n_height_cm, &n_eye_color, &n_id_hashes};
+  Attribute *attributes[] = {&n_address, &n_height_cm, &n_eye_color, &n_id_hashes};
   Words middle;
   PyObject *name = get(subject, &n_name);
   if (!name) return -1;
@@ -287,7 +287,7 @@ int query_of(PyObject *subject, Query *q) {
 int objects_ready(void) {
   PyDateTime_IMPORT;
   if (!PyDateTimeAPI) return -1;
-  const struct { Field *field; const char *text; } interned[] = {
+  const struct { Attribute *field; const char *text; } interned[] = {
       {&n_id, "id"}, {&n_names, "names"}, {&n_birth_dates, "birth_dates"}, {&n_sex, "sex"}, {&n_addresses, "addresses"}, {&n_address, "address"},
       {&n_height_cm, "height_cm"}, {&n_eye_color, "eye_color"}, {&n_id_hashes, "id_hashes"}, {&n_family, "family"}, {&n_given, "given"},
       {&n_middle, "middle"}, {&n_suffix, "suffix"}, {&n_kind, "kind"}, {&n_name, "name"}, {&n_birth_date, "birth_date"}, {&n_truncated, "truncated"}};
