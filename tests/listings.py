@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,22 @@ class Listings:
         async with self.node.db.transaction() as tx:
             return await self.node.screening.record(tx, self.site.id, visit_id, verdict)
 
+    async def count(self, table: str) -> int:
+        async with self.node.db.connection() as conn:
+            found: int = await conn.fetchval(f"select count(*) from {table}")
+            return found
+
     async def close(self) -> None:
         for made in self._clients:
             await made.aclose()
+
+
+@asynccontextmanager
+async def second_process(lists: Listings, folder: Path, **screening: Any) -> AsyncIterator[Any]:
+    """Another node on the same PostgreSQL with a data folder of its own, as another `visitor run` would be."""
+    from visitor.app import running_node
+
+    kept = lists.node.settings
+    settings = msgspec.structs.replace(kept, data=folder, screening=msgspec.structs.replace(kept.screening, **screening))
+    async with running_node(settings, settings.database_url, lists.node.keys, hardware=False) as node:
+        yield node

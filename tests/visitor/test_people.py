@@ -7,9 +7,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import AsyncIterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -33,13 +31,6 @@ LICENSE = IdDocument(
     address=DocumentAddress(street="1 Elm St", street2="Apt 2", city="AUSTIN", region="TX", postal_code="787011234"), height_cm=160,
     eye_color="BRO",
 )
-
-
-@pytest.fixture
-async def lists(node: Any, tmp_path: Path) -> AsyncIterator[Listings]:
-    made = await Listings(node, tmp_path).build()
-    yield made
-    await made.close()
 
 
 def picture(size: tuple[int, int] = (1200, 900), kind: str = "JPEG", **options: Any) -> bytes:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -44,13 +42,6 @@ def changed(**fields: Any) -> DocumentFacts:
 
 def purpose(**fields: Any) -> Purpose:
     return msgspec.structs.replace(MEETING, **fields)
-
-
-@pytest.fixture
-async def lists(node: Any, tmp_path: Path) -> AsyncIterator[Listings]:
-    made = await Listings(node, tmp_path).build()
-    yield made
-    await made.close()
 
 
 def test_a_clear_visitor_with_a_sound_document_is_approved() -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.listings import ENTRIES, MARLOW, OSKARI, STRANGER, Listings, known_as, write
-from visitor.db import Event
-from visitor.errors import Forbidden
+from tests.listings import ENTRIES, MARLOW, OSKARI, STRANGER, Listings, known_as, second_process, write
+from tests.waiting import until
 from visitor.ids import new_id
 from visitor.registries import importing
 from visitor.registries.build import Job, run
 from visitor.registries.models import (
     Counts,
-    EntryProblem,
     ImportFailed,
     ImportRunning,
     ListName,
@@ -34,47 +31,15 @@ from visitor.registries.models import (
     NoSuchEntry,
     UnknownFormat,
     UnknownList,
-    first_day,
-    in_term,
     shrunk,
     trouble,
 )
-from visitor.screening.models import Clear, PossibleMatch, Unavailable
+from visitor.screening.models import Clear, PossibleMatch, Unavailable, subject_of
 from watchlists import Entry, Name
 from watchlists.sources.snapshot import Limits
 from watchlists.testing import entries
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
-
-
-@pytest.fixture
-async def lists(node: Any, tmp_path: Path) -> AsyncIterator[Listings]:
-    made = await Listings(node, tmp_path).build()
-    yield made
-    await made.close()
-
-
-@contextlib.asynccontextmanager
-async def second_process(lists: Listings, folder: Path) -> AsyncIterator[Any]:
-    """Another node on the same PostgreSQL with a data folder of its own, as another `visitor run` would be."""
-    from visitor.app import running_node
-
-    settings = msgspec.structs.replace(lists.node.settings, data=folder)
-    async with running_node(settings, settings.database_url, lists.node.keys, hardware=False) as node:
-        yield node
-
-
-async def until(check: Any, seconds: float = 60) -> None:
-    """Wait for something that another process brings about."""
-    async with asyncio.timeout(seconds):
-        while not check():
-            await asyncio.sleep(0.02)
-
-
-async def count(lists: Listings, table: str) -> int:
-    async with lists.node.db.connection() as conn:
-        found: int = await conn.fetchval(f"select count(*) from {table}")
-        return found
 
 
 def _made(lists: Listings) -> list[Path]:
@@ -145,7 +110,7 @@ async def test_an_import_is_a_revision_with_what_changed(lists: Listings) -> Non
     assert (await registries.entry("offenders", "F-2")).names[0].family == "VESPERINO", "withdrawn, and still to be looked at"
     with pytest.raises(NoSuchEntry):
         await registries.entry("offenders", "F-77")
-    assert await count(lists, "watchlist_entries") == 5, "an unchanged entry keeps its row"
+    assert await lists.count("watchlist_entries") == 5, "an unchanged entry keeps its row"
     assert isinstance(await lists.screen(known_as(ENTRIES[1])), Clear), "withdrawn"
     async with lists.node.db.connection() as conn:
         audit = await conn.fetch("select detail from audit where action = 'watchlist.imported' order by at")
@@ -180,7 +145,7 @@ async def test_lists_are_for_an_administrator_of_every_school(lists: Listings) -
         answer = await client.post("/api/v1/watchlists/x/imports", files={"file": ("x", b"{}")}, data={"format": "entries-jsonl"})
         assert answer.status_code == 403, role
     assert (await (await lists.client("hall")).get("/api/v1/watchlists")).status_code == 403
-    assert await count(lists, "watchlists") == 0
+    assert await lists.count("watchlists") == 0
 
 
 UNREADABLE: list[tuple[str, str, bytes, str]] = [
@@ -284,7 +249,7 @@ async def test_two_imports_of_one_list_at_once(lists: Listings) -> None:
     results = await asyncio.gather(*(lists.load() for _ in range(3)), return_exceptions=True)
     assert all(isinstance(r, ImportRunning) or r.revision for r in results)  # type: ignore[union-attr]
     done = [r for r in results if not isinstance(r, ImportRunning)]
-    assert len(done) == await count(lists, "watchlist_revisions") and len(done) >= 1
+    assert len(done) == await lists.count("watchlist_revisions") and len(done) >= 1
     assert (await lists.load()).revision == len(done) + 1
 
 
@@ -379,7 +344,7 @@ async def test_a_death_between_staging_and_commit_leaves_the_old_revision(lists:
     with pytest.raises(Exception, match=r"not answering|disk"):
         await lists.load((*ENTRIES, msgspec.structs.replace(OSKARI, id="F-4")))
     monkeypatch.undo()
-    assert await count(lists, "watchlist_revisions") == 1 and await count(lists, "watchlist_entries") == 3
+    assert await lists.count("watchlist_revisions") == 1 and await lists.count("watchlist_entries") == 3
     assert len(_made(lists)) == 1
     assert isinstance(await lists.screen(STRANGER), Clear)
     assert (await lists.load()).revision == 2
@@ -413,18 +378,12 @@ async def test_a_damaged_index_is_made_again_and_nobody_is_cleared_meanwhile(lis
             copy.parent.mkdir(parents=True)
             copy.write_bytes(damaged)
         async with second_process(lists, copy.parent.parent) as other:
-            first = await other.screening.screen(_subject(STRANGER))
+            first = await other.screening.screen(subject_of(STRANGER))
             assert isinstance(first, Unavailable) and first.reason == "list-missing", number
             await until(lambda node=other: not node.registries.trouble())
-            assert isinstance(await other.screening.screen(_subject(STRANGER)), Clear)
-            assert isinstance(await other.screening.screen(_subject(known_as(MARLOW))), PossibleMatch)
+            assert isinstance(await other.screening.screen(subject_of(STRANGER)), Clear)
+            assert isinstance(await other.screening.screen(subject_of(known_as(MARLOW))), PossibleMatch)
         assert copy.stat().st_mode & 0o777 == 0o600 and copy.parent.stat().st_mode & 0o777 == 0o700
-
-
-def _subject(facts: Any) -> Any:
-    from visitor.screening.models import subject_of
-
-    return subject_of(facts)
 
 
 SLOW_IMPORT = """
@@ -462,7 +421,7 @@ async def test_a_service_killed_at_the_last_moment_of_an_import_leaves_the_old_r
     await until(flag.exists, 60)
     process.kill()
     await process.wait()
-    assert await count(lists, "watchlist_revisions") == 1 and isinstance(await lists.screen(STRANGER), Clear)
+    assert await lists.count("watchlist_revisions") == 1 and isinstance(await lists.screen(STRANGER), Clear)
     async with second_process(lists, data) as other:
         await until(lambda: not other.registries.trouble())
         assert other.registries.revisions() == {"offenders": 1}
@@ -483,16 +442,22 @@ async def test_health_says_why_visitors_are_held(lists: Listings) -> None:
     assert "watchlists" not in (await client.get("/health")).json()["degraded"]
 
 
-# ── several processes ────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_a_first_import_that_fails_leaves_no_list_for_which_all_are_held(lists: Listings) -> None:
     await lists.load()
     file = lists.folder / "broken.jsonl"
     file.write_bytes(b'{"id"')
     with pytest.raises(ListUnreadable):
         await lists.node.registries.import_list("system", "sanctions", "entries-jsonl", file)
-    assert await count(lists, "watchlists") == 1 and isinstance(await lists.screen(STRANGER), Clear)
+    assert await lists.count("watchlists") == 1 and isinstance(await lists.screen(STRANGER), Clear)
+
+
+async def test_a_list_without_anybody_waits_for_a_persons_word(lists: Listings) -> None:
+    file = lists.folder / "barred.csv"
+    file.write_text("entry_id,family_name,given_name,birth_date,expires_on\nB-1,ABERNATHY,RUTH,1977-03-09,2020-01-31\n")
+    with pytest.raises(ListUnreadable, match="allow_shrink"):
+        await lists.node.registries.import_list("system", "trespass", "barred-csv", file)
+    result = await lists.node.registries.import_list("system", "trespass", "barred-csv", file, allow_shrink=True)
+    assert (result.revision, result.entries) == (1, 0) and isinstance(await lists.screen(STRANGER), Clear)
 
 
 async def test_a_preview_tells_and_changes_nothing(lists: Listings) -> None:
@@ -506,237 +471,8 @@ async def test_a_preview_tells_and_changes_nothing(lists: Listings) -> None:
         assert answer.status_code == 200, answer.text
         shown = answer.json()["preview"]
         assert (shown["revision"], shown["added"], shown["removed"]) == expected and bool(shown["shrinks"]) is (name == "offenders")
-    assert await count(lists, "watchlists") == 1 and lists.node.registries.revisions() == {"offenders": 1}
+    assert await lists.count("watchlists") == 1 and lists.node.registries.revisions() == {"offenders": 1}
     assert [f.suffix for f in _made(lists)] == [".wli"]
-
-
-async def test_another_process_follows_an_import(lists: Listings) -> None:
-    await lists.load()
-    async with second_process(lists, lists.folder / "second") as other:
-        await until(lambda: other.registries.revisions() == {"offenders": 1})
-        await lists.load((*ENTRIES, Entry("F-4", (Name("ABERNATHY", "RUTH"),), ("1977-03-09",), "F")))
-        await until(lambda: other.registries.revisions() == {"offenders": 2})
-        assert isinstance(await other.screening.screen(_subject(STRANGER)), PossibleMatch)
-        await until(lambda: other.registries.matcher.revisions == lists.node.registries.matcher.revisions)
-        assert len(list((lists.folder / "second" / "index").glob("*.wli"))) == 2, "patched at once, then made whole"
-        await lists.load((ENTRIES[0], Entry("F-4", (Name("TAVERNIER", "OTTO"),), ("1977-03-09",), "F")))
-        await until(lambda: other.registries.revisions() == {"offenders": 3})
-        assert isinstance(await other.screening.screen(_subject(STRANGER)), Clear), "changed"
-        assert isinstance(await other.screening.screen(_subject(known_as(OSKARI))), Clear), "withdrawn"
-        assert isinstance(await other.screening.screen(_subject(known_as(MARLOW))), PossibleMatch), "left alone"
-
-
-async def test_a_large_change_is_built_aside_and_holds_until_then(lists: Listings, monkeypatch: pytest.MonkeyPatch) -> None:
-    from visitor.registries import following
-
-    monkeypatch.setattr(following, "_PATCH_AT_MOST", 2)
-    await lists.load()
-    async with second_process(lists, lists.folder / "second") as other:
-        await until(lambda: not other.registries.trouble())
-        await lists.load((*ENTRIES, *entries(3)))
-        await until(lambda: other.registries.trouble())
-        told: list[Event] = []
-        other.bus.on(_keep_in(told))
-        held = await other.screening.screen(_subject(STRANGER))
-        assert isinstance(held, Unavailable) and held.reason == "list-behind"
-        await until(lambda: any(event.topic == "watchlists" and event.subject.int == 0 for event in told))
-        assert not other.registries.trouble() and other.registries.revisions() == {"offenders": 2}
-        assert isinstance(await other.screening.screen(_subject(STRANGER)), Clear)
-
-
-async def test_a_process_that_missed_the_notice_clears_nobody_by_the_old_list(
-    lists: Listings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await lists.load()
-    async with second_process(lists, lists.folder / "second") as other:
-        await until(lambda: not other.registries.trouble())
-        before = await other.screening.screen(_subject(STRANGER))
-        deaf = monkeypatch.context()
-        with deaf as patch:
-            patch.setattr(type(other.bus), "_deliver", _nothing)
-            await lists.load((*ENTRIES, Entry("F-4", (Name("ABERNATHY", "RUTH"),), ("1977-03-09",), "F")))
-        assert isinstance(before, Clear) and other.registries.revisions() == {"offenders": 1}
-        async with other.screening.acting() as tx:
-            assert not await other.screening.still_current(tx, before)
-        verdicts = []
-
-        async def again() -> bool:
-            verdicts.append(await other.screening.screen(_subject(STRANGER)))
-            return isinstance(verdicts[-1], PossibleMatch)
-
-        async with asyncio.timeout(60):
-            while not await again():
-                await asyncio.sleep(0.02)
-        assert {v.reason for v in verdicts[:-1]} <= {"list-behind"}, "held while its own index was made"
-
-
-def _keep_in(told: list[Event]) -> Any:
-    async def keep(event: Event) -> None:
-        told.append(event)
-
-    return keep
-
-
-async def _nothing(self: Any, event: Event) -> None:
-    """A bus whose notices are lost."""
-
-
-# ── entries kept by hand ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def person(lists: Listings, **fields: Any) -> dict[str, Any]:
-    return {
-        "site_id": str(lists.site.id), "family_name": "Abernathy", "given_name": "Ruth", "birth_date": "1977-03-09", "sex": "F",
-        "reason": "trespass notice 12", **fields,
-    }
-
-
-async def test_a_barred_person_is_found_at_once_and_a_lifted_one_no_more(lists: Listings) -> None:
-    await lists.load()
-    assert isinstance(await lists.screen(STRANGER), Clear)
-    desk = await lists.client("desk", lists.site.id)
-    answer = await desk.post("/api/v1/barred-entries", json=person(lists))
-    assert answer.status_code == 201, answer.text
-    entry_id = answer.json()["barred_entry"]["id"]
-    found = await lists.screen(STRANGER)
-    assert isinstance(found, PossibleMatch) and (found.matches[0].list, found.matches[0].entry_id) == ("barred", entry_id)
-    assert found.revisions == {"offenders": 1, "barred": 1}
-    assert (await lists.node.registries.entry("barred", entry_id)).names[0].family == "Abernathy"
-    async with lists.node.screening.acting() as tx:
-        assert await lists.node.screening.still_current(tx, found)
-    shown = (await desk.get(f"/api/v1/barred-entries?site={lists.site.id}")).json()["barred_entries"]
-    assert [e["family_name"] for e in shown] == ["Abernathy"]
-    for _ in range(2):
-        assert (await desk.post(f"/api/v1/barred-entries/{entry_id}/lift", json={"reason": "court order ended"})).status_code == 200
-    clear = await lists.screen(STRANGER)
-    assert isinstance(clear, Clear) and clear.revisions == {"offenders": 1, "barred": 2}
-    assert await count(lists, "endings") == 1 and await count(lists, "barred_entries") == 1
-    async with lists.node.db.connection() as conn:
-        actions = [r["action"] for r in await conn.fetch("select action from audit where action like 'barred%' order by at")]
-        told = str([dict(r) for r in await conn.fetch("select * from audit")])
-    assert actions == ["barred_entry.added", "barred_entry.lifted"] and "Abernathy" not in told and "1977" not in told
-
-
-async def test_a_custody_order_is_a_list_of_its_own(lists: Listings) -> None:
-    await lists.load()
-    desk = await lists.client("desk", lists.site.id)
-    answer = await desk.post("/api/v1/custody-orders", json=person(lists, reason="No pick-up"))
-    found = await lists.screen(STRANGER)
-    assert isinstance(found, PossibleMatch) and found.matches[0].list == "custody"
-    assert (await desk.get("/api/v1/custody-orders")).json()["custody_orders"][0]["reason"] == "No pick-up"
-    order = answer.json()["custody_order"]["id"]
-    assert (await desk.post(f"/api/v1/barred-entries/{order}/lift", json={"reason": "wrong list"})).status_code == 404
-    assert (await desk.post(f"/api/v1/custody-orders/{order}/lift", json={"reason": "over"})).status_code == 200
-    assert isinstance(await lists.screen(STRANGER), Clear)
-
-
-async def test_another_schools_desk_neither_sees_nor_lifts(lists: Listings) -> None:
-    desk, stranger = await lists.client("desk", lists.site.id), await lists.client("desk", lists.other.id)
-    entry_id = (await desk.post("/api/v1/barred-entries", json=person(lists))).json()["barred_entry"]["id"]
-    assert (await stranger.get("/api/v1/barred-entries")).json() == {"barred_entries": []}
-    assert (await stranger.get(f"/api/v1/barred-entries?site={lists.site.id}")).status_code == 404
-    assert (await stranger.post(f"/api/v1/barred-entries/{entry_id}/lift", json={"reason": "x"})).json()["type"] == "unknown-entry"
-    assert (await stranger.post("/api/v1/barred-entries", json=person(lists))).status_code == 404
-    assert (await (await lists.client("hall")).get("/api/v1/barred-entries")).status_code == 403
-
-
-async def test_an_entry_that_cannot_be_searched_for_is_not_kept(lists: Listings) -> None:
-    desk = await lists.client("desk", lists.site.id)
-    wrong: list[dict[str, Any]] = [
-        {"family_name": "", "given_name": ""}, {"birth_date": "1977-02-30"}, {"birth_date": "soon"}, {"reason": " "}, {"height_cm": 900},
-        {"family_name": "x" * 5000}, {"unknown": 1}, {"sex": "Q"}, {"aliases": [{"family_name": "A"}] * 60},
-    ]
-    for fields in wrong:
-        answer = await desk.post("/api/v1/barred-entries", json=person(lists, **fields))
-        assert answer.status_code == 400, (fields, answer.text)
-    assert await count(lists, "barred_entries") == 0
-
-
-async def test_a_barring_that_has_run_out_no_longer_counts(lists: Listings) -> None:
-    await lists.load()
-    today = first_day(datetime.now(UTC))
-    for number, until_day in enumerate((today - timedelta(days=1), today, None)):
-        async with lists.node.db.transaction() as tx:
-            entry = Entry("", (Name("Abernathy", "Ruth"),), ("1977-03-09",), "F")
-            row = await lists.node.registries.bar(tx, lists.site.id, entry, "trespass", "system", valid_until=until_day)
-        found = await lists.screen(STRANGER)
-        assert len(found.matches) == number
-    assert isinstance(row.valid_until, date | None)
-
-
-def test_a_term_holds_at_every_school() -> None:
-    def stands(at: datetime, **fields: str) -> bool:
-        return in_term(msgspec.structs.replace(MARLOW, fields=fields), at)
-
-    evening = datetime(2026, 3, 11, 3, 0, tzinfo=UTC)  # the 10th, ten in the evening, in Chicago
-    assert stands(evening) and stands(evening, expires_on="2026-03-10") and not stands(evening, expires_on="2026-03-09")
-    assert stands(evening, issued_on="2026-03-11") and not stands(evening, issued_on="2026-03-13")
-
-
-async def test_an_order_of_an_imported_list_counts_while_it_runs(lists: Listings) -> None:
-    file = lists.folder / "barred.csv"
-    head = "entry_id,family_name,given_name,birth_date,issued_on,expires_on\n"
-    for term, verdict in (("2998-01-31,2999-01-31", Clear), ("2020-01-31,2999-01-31", PossibleMatch), (",", PossibleMatch)):
-        file.write_text(f"{head}B-1,ABERNATHY,RUTH,1977-03-09,{term}\n")
-        await lists.node.registries.import_list("system", "trespass", "barred-csv", file)
-        assert isinstance(await lists.screen(STRANGER), verdict), term
-
-
-async def test_a_list_without_anybody_waits_for_a_persons_word(lists: Listings) -> None:
-    file = lists.folder / "barred.csv"
-    file.write_text("entry_id,family_name,given_name,birth_date,expires_on\nB-1,ABERNATHY,RUTH,1977-03-09,2020-01-31\n")
-    with pytest.raises(ListUnreadable, match="allow_shrink"):
-        await lists.node.registries.import_list("system", "trespass", "barred-csv", file)
-    result = await lists.node.registries.import_list("system", "trespass", "barred-csv", file, allow_shrink=True)
-    assert (result.revision, result.entries) == (1, 0) and isinstance(await lists.screen(STRANGER), Clear)
-
-
-async def test_many_barrings_are_searched_like_one(lists: Listings) -> None:
-    await lists.load()
-    registries = lists.node.registries
-    people = list(entries(230, seed=5))
-    async with lists.node.db.transaction() as tx:
-        rows = [await registries.bar(tx, lists.site.id, e, "trespass", "system") for e in people[:225]]
-    for entry in people[225:]:
-        async with lists.node.db.transaction() as tx:
-            rows.append(await registries.bar(tx, lists.site.id, entry, "trespass", "system"))
-    for place in (0, 224, 229):
-        ids = {m.entry_id for m in (await lists.screen(known_as(people[place]))).matches}
-        assert str(rows[place].id) in ids
-    assert next(one for one in registries.lists() if one.name == "barred").entries == 230
-
-
-async def test_a_file_may_be_called_barred_beside_the_rows_kept_by_hand(lists: Listings) -> None:
-    async with lists.node.db.transaction() as tx:
-        row = await lists.node.registries.bar(tx, lists.site.id, Entry("", (Name("Abernathy", "Ruth"),), ("1977-03-09",)), "x", "system")
-    await lists.load(name="barred")
-    for facts, entry_id in ((STRANGER, str(row.id)), (known_as(MARLOW), "F-1")):
-        found = await lists.screen(facts)
-        assert [(m.list, m.entry_id) for m in found.matches] == [("barred", entry_id)]
-        async with lists.node.screening.acting() as tx:
-            assert await lists.node.screening.still_current(tx, found)
-    assert found.revisions == {"barred": 2}
-
-
-async def test_another_process_hears_of_a_barring(lists: Listings) -> None:
-    await lists.load()
-    async with second_process(lists, lists.folder / "second") as other:
-        await until(lambda: not other.registries.trouble())
-        async with lists.node.db.transaction() as tx:
-            await lists.node.registries.bar(tx, lists.site.id, Entry("", (Name("Abernathy", "Ruth"),), ("1977-03-09",)), "x", "system")
-        await until(lambda: other.registries.revisions() == {"offenders": 1, "barred": 1})
-        assert isinstance(await other.screening.screen(_subject(STRANGER)), PossibleMatch)
-
-
-async def test_barring_takes_a_role_at_the_school(lists: Listings) -> None:
-    from visitor.security import Grant, Principal
-
-    hall = Principal("account", new_id(), "Hall", (Grant("hall", lists.site.id),))
-    with pytest.raises(Forbidden):
-        await lists.node.registries.keep(hall, "barred_entries", lists.site.id, OSKARI, "x")
-    with pytest.raises(EntryProblem):
-        async with lists.node.db.transaction() as tx:
-            await lists.node.registries.bar(tx, lists.site.id, OSKARI, "y" * 501, "system")
 
 
 # ── the process aside ────────────────────────────────────────────────────────────────────────────────────────

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,13 +18,6 @@ from visitor.people.models import PersonFacts
 from visitor.screening.models import AlreadyDecided, Clear, NothingToDecide, PossibleMatch, Unavailable
 from visitor.security import Grant, Principal
 from watchlists import Name
-
-
-@pytest.fixture
-async def lists(node: Any, tmp_path: Path) -> AsyncIterator[Listings]:
-    made = await Listings(node, tmp_path).build()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class Following:
         self.shared = SharedLists(self.matcher, settings)
         self.state = State()
         self.problems: dict[str, str] = {}
-        self.behind = False  # somebody saw a newer revision in the database than is searched here
+        self._noticed = self._followed = 0  # how often something newer was seen in the database; how much of it is searched here
         self._changing = asyncio.Lock()
         self._seen: dict[str, tuple[int, date]] = {}
         self._patched: set[str] = set()
@@ -66,21 +66,36 @@ class Following:
     async def stop(self) -> None:
         await tasks.end(*self._builds.values())
 
-    async def catch_up(self) -> None:
-        """Look now rather than at the next notice, for as long as a screening may take."""
+    @property
+    def behind(self) -> bool:
+        """Whether something newer was seen in the database and not been looked at since."""
+        return self._followed < self._noticed
+
+    def fall_behind(self) -> None:
+        """Somebody saw in the database what is not searched here; a look that has already begun may have missed it."""
+        self._noticed += 1
+
+    async def catch_up(self) -> bool:
+        """Look now rather than at the next notice, for as long as a screening may take; whether that was long enough."""
         with contextlib.suppress(TimeoutError, VisitorError):
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                await self.refresh()
+            async with asyncio.timeout(self._settings.timeout_seconds), self._changing:
+                if self.behind:  # or whoever was looking just now has caught up for us
+                    await self._look()
+        return not self.behind
 
     async def refresh(self) -> None:
         """Bring the matcher to what is in force."""
         async with self._changing:
-            self.behind = False
-            try:
-                await self._refresh()
-            except BaseException:
-                self.behind = True
-                raise
+            await self._look()
+
+    async def _look(self) -> None:
+        noticed = self._noticed
+        try:
+            await self._refresh()
+        except BaseException:
+            self.fall_behind()
+            raise
+        self._followed = noticed
 
     async def _refresh(self) -> None:
         today = first_day(datetime.now(UTC))

@@ -86,12 +86,13 @@ class Registries:
 
     async def screen(self, subject: Subject) -> Screened:
         """Every possible match in words, with the revisions searched. Raises CannotScreen."""
-        if self._following.behind:
-            await self._following.catch_up()
+        late = self._following.behind and not await self._following.catch_up()
         state = self._following.state
         revisions = state.revisions()
         if why := trouble(state.lists, state.searched, datetime.now(UTC), self._settings.max_age_hours):
             raise CannotScreen(*why, revisions)
+        if late:
+            raise CannotScreen("list-behind", "", revisions)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
@@ -126,7 +127,7 @@ class Registries:
         assert tx.first == store.HOLD_CHANGES, "the lists must be held before they are compared"
         if await store.in_force(tx.conn) == revisions:
             return True
-        self._following.behind = True
+        self._following.fall_behind()
         return False
 
     @property
