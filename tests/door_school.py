@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from readers import encode_wiegand
+from tests.clock import NOON
 
 
 class Visit:
@@ -33,8 +34,8 @@ class School:
         from visitor.sites.models import Door, Site, Station, Zone
 
         node = self.node
-        self.site = Site(new_id(), "school", "Oak Elementary", "1 Oak Street", "America/New_York", {})
-        self.other = Site(new_id(), "school", "Elm Middle", "2 Elm Street", "America/New_York", {})
+        self.site = Site(new_id(), "school", "Oak Elementary", "1 Oak Street", NOON, {})
+        self.other = Site(new_id(), "school", "Elm Middle", "2 Elm Street", NOON, {})
         self.zones = {name: Zone(new_id(), self.site.id, name, {}) for name in ("Office", "Library")}
         other_zone = Zone(new_id(), self.other.id, "Office", {})
         self.office_door = Door(new_id(), self.site.id, self.zones["Office"].id, "Office door", "", None, None, 5, {})

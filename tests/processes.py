@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import itertools
 import os
 import re
 import signal
@@ -11,18 +13,26 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_SECONDS = 180.0  # for a start or an end, on a loaded machine
+_ports = itertools.count(20_000 + os.getpid() * 61 % 12_000)  # sixty for each test worker
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A port that stays free until a service listens on it, and while that is started again.
+
+    Below those that the system gives to whoever asks for any (32768 and up on Linux): one of these may be another's a moment
+    later, and a client that asks it over and over may even be connected to itself.
+    """
+    for port in _ports:
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("there is always another")
 
 
 class Service:
@@ -37,20 +47,22 @@ class Service:
         self.process: subprocess.Popen[str] | None = None
         self.output: list[str] = []
 
-    def start(self, seconds: float = 120) -> float:
-        """Start and wait for /health; returns how long it took. Raises AssertionError with the output."""
-        began = time.monotonic()
+    def start(self) -> None:
+        """Start and wait for /health. Raises AssertionError with the output when it ends before, or takes too long."""
+        end = time.monotonic() + PATIENCE_SECONDS
         self.process = subprocess.Popen(
             [sys.executable, "-m", "visitor.cli", "run", "--data", str(self.data), "--port", str(self.port), *self._arguments],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=self._environment, start_new_session=True,
         )
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
-        while time.monotonic() < began + seconds:
+        reading = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        reading.start()
+        while time.monotonic() < end:
             if self.process.poll() is not None:
+                reading.join(30)  # what it said last may still be in the pipe
                 break
-            with contextlib.suppress(OSError, urllib.error.HTTPError), urllib.request.urlopen(f"{self.url}/health", timeout=2) as answer:
+            with contextlib.suppress(OSError, http.client.HTTPException), urllib.request.urlopen(f"{self.url}/health", timeout=10) as answer:
                 if answer.status == 200:
-                    return time.monotonic() - began
+                    return
             time.sleep(0.05)
         raise AssertionError("the service did not come up:\n" + "".join(self.output[-40:]))
 
@@ -59,7 +71,7 @@ class Service:
         for line in process.stdout:
             self.output.append(line)
 
-    def wait_for_output(self, pattern: str, seconds: float = 60) -> str:
+    def wait_for_output(self, pattern: str, seconds: float = PATIENCE_SECONDS) -> str:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for line in self.output:
@@ -74,11 +86,11 @@ class Service:
         self.process.kill()
         self.process.wait()
 
-    def interrupt(self, seconds: float = 30) -> int:
+    def interrupt(self) -> int:
         """As Ctrl-C; returns the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(seconds)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:

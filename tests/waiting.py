@@ -22,3 +22,9 @@ async def until(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS, paus
             return answer
         assert time.monotonic() < end, f"it did not come about within {seconds:g} s"
         await asyncio.sleep(pause)
+
+
+async def waits_for(watcher: Any, holder: Any) -> bool:
+    """Whether some session waits for a lock that the transaction of `holder` has; asked over another connection, `watcher`."""
+    pid = await holder.fetchval("select pg_backend_pid()")
+    return bool(await watcher.fetchval("select exists (select from pg_stat_activity where $1 = any(pg_blocking_pids(pid)))", pid))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ import msgspec
 import pytest
 
 from printers.testing import VirtualPrinter
+from tests.clock import NOON
 from tests.processes import Service
+from tests.waiting import until
 from visitor.accounts.models import Staff
 from visitor.app import running_node
 from visitor.ids import new_id
@@ -40,7 +41,7 @@ async def _beside(service: Service) -> AsyncIterator[Any]:
 
 
 async def _set_up(service: Service, printer: VirtualPrinter, folder: Path) -> dict[str, Any]:
-    site = Site(new_id(), "school", "Oak", "", "America/Chicago", {})
+    site = Site(new_id(), "school", "Oak", "", NOON, {})
     row = PrinterRow(new_id(), site.id, "Front", f"tcp://127.0.0.1:{printer.port}", "escpos-80", "80mm")
     station = Station(new_id(), site.id, "kiosk", "Front", row.id, None)
     host = Staff(new_id(), site.id, None, "Ngozi Okafor", "Teacher", "Room 12", may_host=True, may_escort=True)
@@ -55,11 +56,17 @@ async def _set_up(service: Service, printer: VirtualPrinter, folder: Path) -> di
             token = await node.accounts.machine_token(tx, "test", "desk")
         await node.registries.import_list("system", "offenders", "entries-jsonl", file)
 
-    def in_force() -> bool:
-        return "watchlists" not in httpx.get(f"{service.url}/health", timeout=30).json()["degraded"]
-
-    await _eventually(in_force)  # the service makes its own index of what was imported beside it
+    await _in_force(service)  # the service makes its own index of what was imported beside it
     return {"station": str(station.id), "host": str(host.id), "token": token}
+
+
+async def _in_force(service: Service) -> None:
+    """Until the service can screen."""
+
+    def asked() -> bool:
+        return "watchlists" not in httpx.get(f"{service.url}/health", timeout=60).json()["degraded"]
+
+    await until(lambda: asyncio.to_thread(asked), 180)
 
 
 def _check_in(service: Service, made: dict[str, Any], number: str) -> httpx.Response:
@@ -68,14 +75,12 @@ def _check_in(service: Service, made: dict[str, Any], number: str) -> httpx.Resp
         "document": {"family_name": "Sample", "given_name": f"Jordan {number}", "birth_date": "1985-04-12", "number": number, "issuer": "TX"},
     }
     headers = {"authorization": f"Bearer {made['token']}", "idempotency-key": f"key {number}"}
-    return httpx.post(f"{service.url}/api/v1/check-ins", json=body, headers=headers, timeout=60)
+    return httpx.post(f"{service.url}/api/v1/check-ins", json=body, headers=headers, timeout=180)
 
 
-async def _eventually(condition: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not (await condition() if asyncio.iscoroutinefunction(condition) else condition()):
-        assert time.monotonic() < end, "it did not come to that in time"
-        await asyncio.sleep(0.1)
+async def _jobs(service: Service) -> list[str]:
+    async with _beside(service) as node, node.db.connection() as conn:
+        return [row["state"] for row in await conn.fetch("select state from print_jobs")]
 
 
 async def test_killed_between_check_in_and_the_first_byte_prints_once(data_folder: Path, tmp_path: Path) -> None:
@@ -91,16 +96,23 @@ async def test_killed_between_check_in_and_the_first_byte_prints_once(data_folde
             service.kill()
             assert service.postgres_pid() is not None
             printer.cover_open = False
-            took = await asyncio.to_thread(service.start)
-            assert took < 60
-            await _eventually(lambda: printer.count >= 1)
+            await asyncio.to_thread(service.start)
+            await until(lambda: printer.count >= 1, 180)
             replayed = await asyncio.to_thread(_check_in, service, made, "K1")
             assert replayed.json()["visit"]["id"] == answer.json()["visit"]["id"]
-            await asyncio.sleep(2)
-            assert printer.count == 1
+
+            async def noted() -> bool:
+                return await _jobs(service) == ["printed"]
+
+            await until(noted, 180)
+            await _in_force(service)
+            # The line keeps its order: what was to come out of it again would have come before this one.
+            later = await asyncio.to_thread(_check_in, service, made, "K2")
+            assert later.status_code == 201 and later.json()["visit"]["status"] == "on_site", later.text
+            await until(lambda: printer.count >= 2, 180)
+            assert printer.count == 2
             async with _beside(service) as node, node.db.connection() as conn:
-                assert await conn.fetchval("select count(*) from visits") == 1
-                assert [r["state"] for r in await conn.fetch("select state from print_jobs")] == ["printed"]
+                assert await conn.fetchval("select count(*) from visits") == 2
         finally:
             await asyncio.to_thread(service.close)
 
@@ -117,16 +129,15 @@ async def test_killed_at_any_moment_every_badge_is_printed_once_or_doubted(data_
                 await asyncio.sleep(delay)
                 service.kill()
                 await asyncio.to_thread(service.start)
-                await _eventually(lambda: "watchlists" not in httpx.get(f"{service.url}/health", timeout=30).json()["degraded"])
+                await _in_force(service)
 
             async def settled() -> bool:
-                async with _beside(service) as node, node.db.connection() as conn:
-                    states = [r["state"] for r in await conn.fetch("select state from print_jobs")]
+                states = await _jobs(service)
                 return len(states) == 3 and all(s in ("printed", "doubtful") for s in states)
 
-            await _eventually(settled, 120)
+            await until(settled, 180)
+            states = await _jobs(service)
             async with _beside(service) as node, node.db.connection() as conn:
-                states = [r["state"] for r in await conn.fetch("select state from print_jobs")]
                 assert await conn.fetchval("select count(*) from visits") == 3
             # A doubted badge may have come out or not; no other came out twice or never.
             assert states.count("printed") <= printer.count <= 3, states
@@ -139,17 +150,17 @@ async def test_an_interrupt_stops_everything_and_a_second_start_keeps_the_data(d
     try:
         await asyncio.to_thread(service.start)
         link = service.wait_for_output(r"/set-up/").strip()
-        assert httpx.get(link).status_code == 200
+        assert httpx.get(link, timeout=60).status_code == 200
         postgres = service.postgres_pid()
         assert postgres is not None
         assert await asyncio.to_thread(service.interrupt) == 0
         assert service.postgres_pid() is None
         made_before = (data_folder / "keys.json").read_bytes()
-        took = await asyncio.to_thread(service.start)
-        assert (data_folder / "keys.json").read_bytes() == made_before and took < 60
+        await asyncio.to_thread(service.start)
+        assert (data_folder / "keys.json").read_bytes() == made_before
         other = Service(data_folder)
         with pytest.raises(AssertionError, match="Another visitor process"):
-            await asyncio.to_thread(other.start, 20)
+            await asyncio.to_thread(other.start)
     finally:
         await asyncio.to_thread(service.close)
 
@@ -162,5 +173,5 @@ async def test_a_port_in_use_is_said_before_anything_is_started(data_folder: Pat
         taken.bind(("127.0.0.1", service.port))
         taken.listen()
         with pytest.raises(AssertionError, match="Choose another with --port"):
-            await asyncio.to_thread(service.start, 20)
+            await asyncio.to_thread(service.start)
     assert not (data_folder / "pg").exists()
