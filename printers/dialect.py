@@ -79,18 +79,22 @@ class EscPos:
             # It has been found not to know GS r; its state is asked for at once and what it says is waited for no longer.
             pause, quiet = min(0.2, pause), min(1.0, quiet)
         loop = asyncio.get_running_loop()
-        heard = ready_since = loop.time()
+        ready_since = loop.time()
         answers = b""
+        # Silence is counted in questions without an answer, and patience in answers, not by the clock alone: a machine that
+        # was asleep or had no time for this program finds the answer waiting for it, and the printer was not silent at all.
+        unanswered = ready = 0
         while True:
             try:
                 fresh = await wire.read(16, pause)
             except TimeoutError:
-                if loop.time() - heard > seconds:
+                unanswered += 1
+                if unanswered * pause > seconds:
                     raise
                 answers = b""
                 await wire.write(b"".join(escpos.ASK), seconds)
                 continue
-            heard = loop.time()
+            unanswered = 0
             if any(byte & 0x93 != 0x12 and byte & 0x90 == 0 for byte in fresh):
                 self._mute = False
                 return True
@@ -100,8 +104,10 @@ class EscPos:
                 waiting(status)
                 answers = b""
                 if not status.ready:
-                    ready_since = heard
-                elif heard - ready_since > quiet:
+                    ready, ready_since = 0, loop.time()
+                    continue
+                ready += 1
+                if ready * pause >= quiet and loop.time() - ready_since > quiet:
                     self._mute = True
                     return False
 

@@ -9,6 +9,8 @@ import struct
 from enum import StrEnum
 from types import TracebackType
 
+from .virtual import kept_port
+
 
 class Fault(StrEnum):
     NONE = "none"
@@ -37,6 +39,7 @@ class FaultProxy:
         self.once = False
         self.met = 0
         self._server: asyncio.Server | None = None
+        self._place: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> FaultProxy:
@@ -47,18 +50,23 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._close()
+        if self._place is not None:
+            self._place.close()
+            self._place = None
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _listen(self) -> None:
+        if self._place is None:
+            self._place = kept_port(self.port)
+            self.port = self._place.getsockname()[1]
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # A small window, as a printer's network card has: a sender then knows how much has really gone.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         listener.bind(("127.0.0.1", self.port))
         self._server = await asyncio.start_server(self._serve, sock=listener, limit=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
         if self._server is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import socket
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
@@ -14,6 +15,21 @@ from PIL import Image
 from printers.status import Paper
 
 from .receiver import Receiver
+
+
+def kept_port(port: int) -> socket.socket:
+    """A place on 127.0.0.1 that refuses connections, and that nobody else is given while this one is not listened on.
+
+    It is bound and never listens; who also sets SO_REUSEADDR may listen there.
+    """
+    place = socket.socket()
+    try:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", port))
+    except OSError:
+        place.close()
+        raise
+    return place
 
 
 class PrintedBadge(msgspec.Struct, frozen=True):
@@ -61,6 +77,7 @@ class VirtualPrinter:
         self._error = False
         self._on_print = on_print
         self._server: asyncio.Server | None = None
+        self._place: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writer: asyncio.StreamWriter | None = None
         self._one = asyncio.Lock()
@@ -132,12 +149,14 @@ class VirtualPrinter:
 
     async def start(self) -> None:
         """Listen on 127.0.0.1, on `port` or one the system picks."""
+        if self._place is None:
+            self._place = kept_port(self.port)
+            self.port = self._place.getsockname()[1]
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
         self._worker = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
-        """Switch it off: the port closes, connections end. `start` brings it back on the same port."""
+        """Switch it off: the port refuses, connections end. `start` brings it back on the same port, kept free for it."""
         if self._server is not None:
             self._server.close()
         ending = [*self._tasks, *([self._worker] if self._worker is not None else [])]
@@ -149,6 +168,13 @@ class VirtualPrinter:
             await self._server.wait_closed()
             self._server = None
 
+    async def close(self) -> None:
+        """Switch it off for good and give back its port."""
+        await self.stop()
+        if self._place is not None:
+            self._place.close()
+            self._place = None
+
     async def __aenter__(self) -> VirtualPrinter:
         await self.start()
         return self
@@ -156,7 +182,7 @@ class VirtualPrinter:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        await self.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-from jobkit import strip  # noqa: E402  found by the line above
+from jobkit import PATIENT, strip  # noqa: E402  found by the line above
 
-from printers import FileJobStore, Job, NetworkTransport, Policy, Printer, Spool, State, Timeouts  # noqa: E402
+from printers import FileJobStore, Job, NetworkTransport, Policy, Printer, Spool, State  # noqa: E402
 
 STORE, PORT, STEP = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 left = int(sys.argv[4]) if len(sys.argv) > 4 else 1
@@ -82,7 +82,7 @@ async def draw(job: Job, printer: Printer) -> bytes:
 
 async def main() -> None:
     store = Store(STORE)
-    transport = Transport("127.0.0.1", PORT, profile="epson-tm", timeouts=Timeouts(answer=2.0, finish=5.0))
+    transport = Transport("127.0.0.1", PORT, profile="epson-tm", timeouts=PATIENT)
     desk = Printer(name="desk", title="Front desk", transport=transport)
     spool = Spool(store, [desk], draw, worker="one", policy=Policy(poll=0.02, back_off=0.02))
     running = asyncio.create_task(spool.run())

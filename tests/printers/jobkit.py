@@ -9,10 +9,13 @@ from collections.abc import Iterable
 
 from PIL import Image
 
-from printers import Job
+from printers import Job, Timeouts
 from printers.testing import VirtualPrinter
 
 _BITS = 64
+
+# Nothing in a test is late by the clock unless the test is about that.
+PATIENT = Timeouts(connect=60, answer=60, stall=60, finish=60, quiet=60)
 
 
 def strip(number: int, rows: int = 8) -> bytes:

@@ -22,7 +22,7 @@ async def work(store: Path, port: int, step: str, nth: int = 1) -> tuple[int, di
         sys.executable, str(WORKER), str(store), str(port), step, str(nth),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         out, err = await process.communicate()
     assert process.returncode in (0, -9), err.decode()
     return process.returncode, dict(line.split() for line in out.decode().splitlines())

@@ -38,9 +38,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     root = tmp_path_factory.mktemp("cups")
     for folder in ("etc", "spool", "cache", "state", "spool/tmp", "ssl"):
         (root / folder).mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    # Bound and not listened on while this fixture lives: nobody else is given the port, and cupsd (SO_REUSEADDR) may have it.
+    place = socket.socket()
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(("127.0.0.1", 0))
+    port = place.getsockname()[1]
     user = getpass.getuser()
     (root / "cupsd.conf").write_text(
         f"Listen 127.0.0.1:{port}\nBrowsing Off\nDefaultAuthType None\nLogLevel info\nWebInterface No\nErrorPolicy retry-job\n"
@@ -62,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     )  # fmt: skip
     address = f"127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -80,6 +82,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
+        place.close()
 
 
 async def add_queue(server: str, name: str, device: str) -> None:
@@ -100,7 +104,7 @@ async def test_a_raw_queue_passes_a_badge_byte_for_byte(server: Address) -> None
         assert (await transport.status()).ready
         receipt = await transport.send(data)
         assert not receipt.confirmed
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while printer.count == 0 and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         assert printer.count == 1, server.log.read_text()[-3000:]

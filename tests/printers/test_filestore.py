@@ -80,7 +80,7 @@ def test_a_spoiled_line_in_the_middle_is_never_passed_over(place: float, flip: i
 async def test_who_does_not_own_a_job_changes_nothing(tmp_path: Path) -> None:
     store = FileJobStore(tmp_path / "jobs")
     await store.add(job(1))
-    assert await store.claim("desk", "one", 10) is not None
+    assert await store.claim("desk", "one", 3600) is not None
     assert await store.claim("desk", "two", 10) is None
     for act in (
         store.sending("job-00001", "two", 10),
@@ -123,7 +123,7 @@ async def test_only_free_jobs_are_moved_and_a_lost_place_is_not_given_twice(tmp_
     store = FileJobStore(tmp_path / "jobs")
     for number in (1, 2, 3):
         await store.add(job(number))
-    await store.claim("desk", "one", 10)
+    await store.claim("desk", "one", 3600)
     assert await store.move("desk", "library", "paper out") == 2
     assert [found.ref for found in await store.jobs() if found.printer == "library"] == ["2", "3"]
     assert await store.waiting("desk") == 1 and await store.waiting("library") == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import zxingcpp
+from jobkit import PATIENT
 from PIL import Image, ImageChops
 
 from printers import (
@@ -31,7 +32,7 @@ from printers.testing import VirtualPrinter, sample_badges
 async def test_the_printer_holds_the_very_dots_that_were_drawn_and_the_code_scans(kind: str) -> None:
     badge = sample_badges()[kind]
     async with VirtualPrinter() as printer:
-        transport = NetworkTransport("127.0.0.1", printer.port, profile="epson-tm")
+        transport = NetworkTransport("127.0.0.1", printer.port, profile="epson-tm", timeouts=PATIENT)
         receipt = await transport.send(produce(badge, "80mm", "epson-tm"))
         assert receipt.confirmed
         assert printer.count == 1
@@ -48,7 +49,7 @@ async def test_the_printer_holds_the_very_dots_that_were_drawn_and_the_code_scan
 async def test_a_printer_without_paper_takes_nothing_and_says_why() -> None:
     async with VirtualPrinter() as printer:
         printer.paper = Paper.OUT
-        transport = NetworkTransport("127.0.0.1", printer.port, profile="epson-tm")
+        transport = NetworkTransport("127.0.0.1", printer.port, profile="epson-tm", timeouts=PATIENT)
         assert (await transport.status()).words() == "paper out"
         with pytest.raises(NotReady, match="paper out"):
             await transport.send(b"\x1b@")
@@ -66,7 +67,7 @@ async def test_a_spool_prints_in_order_waits_for_paper_and_goes_on_by_itself(
         async def draw(job: Job, at: Printer) -> bytes:
             return produce(badge, "80mm", "epson-tm")
 
-        transport = NetworkTransport("127.0.0.1", printer.port, profile="epson-tm")
+        transport = NetworkTransport("127.0.0.1", printer.port, profile="epson-tm", timeouts=PATIENT)
         desk = Printer(name="desk", title="Front desk", transport=transport)
         spool = Spool(store, [desk], draw, worker="one", policy=Policy(poll=0.02, back_off=0.02, back_off_most=0.05))
         running = asyncio.create_task(spool.run())

@@ -1,6 +1,8 @@
 """The bytes of each family as read by interpreters that are not ours."""
 
 import base64
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -8,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,15 @@ def differing(one: Image.Image, other: Image.Image) -> int:
     return sum(ImageChops.logical_xor(one.convert("1"), other.convert("1")).histogram()[1:])
 
 
+@contextlib.contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    """For what several test workers would otherwise install into one folder at once, or use half installed."""
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    with (TOOLS / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def codes(image: Image.Image) -> list[str]:
     return [symbol.text for symbol in zxingcpp.read_barcodes(image.convert("L"))]
 
@@ -40,13 +51,16 @@ def codes(image: Image.Image) -> list[str]:
 def npos() -> Callable[[bytes], dict]:
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("node and npm are not installed, so npos cannot read the ESC/POS back")
-    if not (HERE / "node_modules" / "npos").is_dir():
-        install = subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=HERE, capture_output=True, text=True, timeout=180)
-        if install.returncode != 0:
-            pytest.skip("npos could not be installed (npm ci in tests/printers), so nothing reads the ESC/POS back")
+    with one_at_a_time("npos"):
+        # npm writes this file last.
+        if not (HERE / "node_modules" / ".package-lock.json").is_file():
+            try:
+                subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=HERE, check=True, capture_output=True, timeout=300)
+            except (subprocess.SubprocessError, OSError):
+                pytest.skip("npos could not be installed (npm ci in tests/printers), so nothing reads the ESC/POS back")
 
     def read(data: bytes) -> dict:
-        done = subprocess.run(["node", HERE / "npos.js"], input=data, capture_output=True, timeout=60)
+        done = subprocess.run(["node", HERE / "npos.js"], input=data, capture_output=True, timeout=300)
         assert done.returncode == 0, done.stderr.decode()
         return json.loads(done.stdout)
 
@@ -118,11 +132,14 @@ def test_zebrafy_reads_the_zpl_back() -> None:
 @pytest.fixture(scope="session")
 def brother_ql_analyse() -> Path:
     program = TOOLS / "brother_ql" / "bin" / "brother_ql_analyse"
-    if not program.exists():
+    with one_at_a_time("brother_ql"):
+        if (TOOLS / "brother_ql" / "installed").exists():
+            return program
         try:
-            subprocess.run([sys.executable, "-m", "venv", TOOLS / "brother_ql"], check=True, capture_output=True, timeout=120)
+            subprocess.run([sys.executable, "-m", "venv", "--clear", TOOLS / "brother_ql"], check=True, capture_output=True, timeout=300)
             pip = [TOOLS / "brother_ql" / "bin" / "pip", "install", "-q", "brother_ql-inventree==1.3"]
-            subprocess.run(pip, check=True, capture_output=True, timeout=180)
+            subprocess.run(pip, check=True, capture_output=True, timeout=300)
+            (TOOLS / "brother_ql" / "installed").touch()
         except (subprocess.SubprocessError, OSError):
             shutil.rmtree(TOOLS / "brother_ql", ignore_errors=True)
             pytest.skip("brother_ql_analyse could not be installed, so nothing outside reads the Brother raster back")
@@ -133,7 +150,7 @@ def brother_ql_analyse() -> Path:
 def test_brother_ql_analyse_reads_the_badge_out_of_the_raster(kind: str, brother_ql_analyse: Path, tmp_path: Path) -> None:
     (tmp_path / "badge.bin").write_bytes(produce(BADGES[kind], "62mm", "brother-ql"))
     said = subprocess.run(
-        [brother_ql_analyse, "--loglevel", "INFO", "badge.bin"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        [brother_ql_analyse, "--loglevel", "INFO", "badge.bin"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True
     ).stdout
     drawn = render(BADGES[kind], MEDIA["62mm"])
     assert f"media width: 62 mm, media length: 0 mm, raster no: {drawn.height} rows" in said
