@@ -16,7 +16,7 @@ import msgspec
 from .errors import CardError, CardRemovedError, ReaderLostError, ReaderUnavailableError
 from .log import log_traffic
 
-__all__ = ["CardChange", "CardWatcher", "PcscConnection", "list_card_readers"]
+__all__ = ["CardChange", "CardWatcher", "PcscConnection", "card_present", "list_card_readers"]
 
 _NEW_READER = "\\\\?PnP?\\Notification"
 # How long SCardGetStatusChange may wait: a bound on how late a stop is noticed, not on how late a card is.
@@ -61,6 +61,22 @@ def _context(scard: Any) -> Any:
 def _readers(scard: Any, context: Any) -> list[str]:
     result, names = scard.SCardListReaders(context, [])
     return list(names) if result == scard.SCARD_S_SUCCESS else []
+
+
+def card_present(reader: str) -> bool:
+    """Whether PC/SC knows of a card in ``reader`` now; the card is not touched.
+
+    Raises ReaderUnavailableError as ``list_card_readers`` does, and ReaderLostError for a reader that is not there.
+    """
+    scard = _scard()
+    context = _context(scard)
+    try:
+        result, states = scard.SCardGetStatusChange(context, 0, [(reader, scard.SCARD_STATE_UNAWARE)])
+    finally:
+        scard.SCardReleaseContext(context)
+    if result != scard.SCARD_S_SUCCESS:
+        raise ReaderLostError(reader)
+    return bool(states[0][1] & scard.SCARD_STATE_PRESENT)
 
 
 class PcscConnection:

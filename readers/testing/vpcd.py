@@ -17,10 +17,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from readers.errors import ReaderUnavailableError
+from readers.errors import ReaderLostError, ReaderUnavailableError
+from readers.pcsc import card_present, list_card_readers
 
 from .cards import VirtualCard
 
@@ -28,18 +29,20 @@ __all__ = ["PcscStation", "VirtualSlot", "isolated_pcscd"]
 
 _DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 _POWER_OFF, _POWER_ON, _RESET, _GET_ATR = 0, 1, 2, 4
-_STARTED_S = 10.0
-# pcscd looks at its readers every 0.4 s.
+# How long pcscd may take to start, or to notice that a card is gone: it looks every 0.4 s, on a busy machine far less often.
+_PATIENCE_S = 60.0
+# How long it takes to notice where nobody can be asked.
 _UNNOTICED_S = 1.0
 
 
 class VirtualSlot:
-    """One virtual reader's slot: put a card in, take it out.
+    """One virtual reader's slot: put a card in, take it out. ``empty`` says whether pcscd knows that no card is in it.
 
     The socket's TCP_QUICKACK is set again after each read: without it each APDU waits 40 ms for a delayed acknowledgement.
     """
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1", *, empty: Callable[[], bool] | None = None) -> None:
+        self._empty = empty
         self._address = (host, port)
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -48,11 +51,18 @@ class VirtualSlot:
     def insert(self, card: VirtualCard) -> None:
         """Put ``card`` into the slot; a card that is there is taken out first. OSError when there is no such reader.
 
-        Waits until pcscd has surely noticed that the last card is gone: it misses a card put in sooner, for good. That
-        may take a second: from an event loop, call it in a thread.
+        Waits until pcscd has noticed that the last card is gone: it misses a card put in sooner, for good. That may take
+        a second: from an event loop, call it in a thread.
         """
         self.remove()
-        time.sleep(max(0.0, self._removed_at + _UNNOTICED_S - time.monotonic()))
+        if self._empty is None:
+            time.sleep(max(0.0, self._removed_at + _UNNOTICED_S - time.monotonic()))
+        else:
+            deadline = time.monotonic() + _PATIENCE_S
+            while not self._empty():
+                if time.monotonic() > deadline:
+                    raise OSError(f"pcscd did not notice within {_PATIENCE_S:g} seconds that the last card is gone")
+                time.sleep(0.02)
         connection = socket.create_connection(self._address, timeout=5)
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -119,10 +129,11 @@ class PcscStation:
     def __init__(self, configuration: Path, ports: list[int]) -> None:
         self._configuration = configuration
         self._ports = ports
+        self._real: Path | None = None
         # The service lives in a mount namespace of its own: clients reach its socket by way of a link that we move.
         self._address = _client_address()
         self._process: subprocess.Popen[bytes] | None = None
-        self.slots = [VirtualSlot(port) for port in ports]
+        self.slots = [VirtualSlot(port, empty=functools.partial(self._noticed, index)) for index, port in enumerate(ports)]
         self.environment = {**os.environ, "PCSCLITE_CSOCK_NAME": str(self._address)}
 
     def start(self) -> None:
@@ -130,10 +141,11 @@ class PcscStation:
         script = f"mount -t tmpfs tmpfs /run && mkdir /run/pcscd && exec pcscd -f -c {self._configuration}"
         process = subprocess.Popen(["unshare", "-rm", "sh", "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._process = process
-        real = f"/proc/{process.pid}/root/run/pcscd/pcscd.comm"
-        _wait_for(real, self._ports, process)
+        self._real = Path(f"/proc/{process.pid}/root/run/pcscd/pcscd.comm")
+        _wait_for(self._real, self._ports, process)
         self._address.unlink(missing_ok=True)
-        self._address.symlink_to(real)
+        self._address.symlink_to(self._real)
+        _wait_until_listed(2 * len(self._ports))  # a virtual reader has two slots
 
     def stop(self) -> None:
         """Stop the service as a crash would. Safe to call twice."""
@@ -149,6 +161,16 @@ class PcscStation:
             self._process = None
         self._address.unlink(missing_ok=True)
 
+    def _noticed(self, index: int) -> bool:
+        """Whether pcscd knows that the first slot of a reader is empty; True where this is not the pcscd that would be asked."""
+        try:
+            if not self._address.is_symlink() or self._address.readlink() != self._real:
+                return True
+            names = [name for name in list_card_readers() if name.startswith(f"Virtual {index} ") and name.endswith(" 00")]
+            return not any(card_present(name) for name in names)
+        except (ReaderUnavailableError, ReaderLostError):
+            return True
+
 
 @functools.cache
 def _client_address() -> Path:
@@ -159,20 +181,28 @@ def _client_address() -> Path:
     return folder / "pcscd.comm"
 
 
-def _free_ports(count: int) -> list[int]:
-    """Pairs of free neighbouring ports: each virtual reader takes two."""
+def _free_ports(count: int, keep: contextlib.ExitStack) -> list[int]:
+    """Pairs of free neighboring ports: each virtual reader takes two.
+
+    They stay bound, though not listened on, until ``keep`` is closed: pcscd, whose sockets may share them (SO_REUSEADDR),
+    listens there, and nobody else is given them while it starts, or starts again.
+    """
     found: list[int] = []
     while len(found) < count:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("", 0))
-            port = first.getsockname()[1]
-            if port >= 65_534:
-                continue
-            with contextlib.suppress(OSError):
-                second.bind(("", port + 1))
-                if port not in found and port - 1 not in found and port + 1 not in found:
-                    found.append(port)
+        with contextlib.ExitStack() as pair, contextlib.suppress(OSError):
+            port = _bound(0, pair)
+            if port < 65_535:
+                _bound(port + 1, pair)
+                keep.enter_context(pair.pop_all())
+                found.append(port)
     return found
+
+
+def _bound(port: int, keep: contextlib.ExitStack) -> int:
+    place = keep.enter_context(socket.socket())
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(("", port))
+    return int(place.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -187,8 +217,8 @@ def isolated_pcscd(readers: int = 1) -> Iterator[PcscStation]:
         raise ReaderUnavailableError("no_pcscd", "pcscd and vsmartcard-vpcd are not installed: apt-get install pcscd vsmartcard-vpcd.")
     if shutil.which("unshare") is None:
         raise ReaderUnavailableError("no_pcscd", "unshare (util-linux) is not installed.")
-    with tempfile.TemporaryDirectory(prefix="pcscd-") as folder:
-        ports = _free_ports(readers)
+    with tempfile.TemporaryDirectory(prefix="pcscd-") as folder, contextlib.ExitStack() as places:
+        ports = _free_ports(readers, places)
         entries = []
         for index, port in enumerate(ports):
             # Readers that share one driver file lose insertions silently: each gets a copy under a name of its own.
@@ -210,15 +240,29 @@ def isolated_pcscd(readers: int = 1) -> Iterator[PcscStation]:
                 link.symlink_to(before)  # the station this one was started inside of
 
 
-def _wait_for(address: str, ports: list[int], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _STARTED_S
+def _wait_for(address: Path, ports: list[int], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise ReaderUnavailableError("no_pcscd", "pcscd did not start in its own namespace (it needs root or user namespaces).")
         if os.path.exists(address) and all(_listening(port) for port in ports):  # noqa: PTH110 - a path inside another namespace
             return
         time.sleep(0.02)
-    raise ReaderUnavailableError("no_pcscd", "pcscd did not start within ten seconds.")
+    raise ReaderUnavailableError("no_pcscd", f"pcscd did not start within {_PATIENCE_S:g} seconds.")
+
+
+def _wait_until_listed(count: int) -> None:
+    """A reader's port is open a moment before pcscd tells of the reader."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            if len(list_card_readers()) >= count:
+                return
+        except ReaderUnavailableError as error:
+            if error.code == "no_pyscard":
+                return  # other programs may use this station
+        time.sleep(0.02)
+    raise ReaderUnavailableError("no_pcscd", f"pcscd did not list its readers within {_PATIENCE_S:g} seconds.")
 
 
 def _listening(port: int) -> bool:

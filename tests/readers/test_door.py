@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,7 +32,7 @@ from readers import (
 )
 from readers.testing import VirtualDoorReader
 
-SECONDS = 20.0
+SECONDS = 120.0
 KEY = bytes(range(0x30, 0x40))
 
 
@@ -40,6 +42,22 @@ async def next_of(bus: DoorBus, *kinds: type) -> DoorEvent:
             event = await bus.next_event()
             if isinstance(event, kinds):
                 return event
+
+
+async def surely(command: Callable[[], Awaitable[None]]) -> None:
+    """Give a command until it is taken, five times at most.
+
+    libosdp waits 200 ms for an answer, and that cannot be changed. Where this machine gives the virtual reader's thread no time
+    for so long, the command fails, rightly, and the reader is back a moment later.
+    """
+    for left in reversed(range(5)):
+        try:
+            return await command()
+        except ReaderLostError:
+            if not left:
+                raise
+            await asyncio.sleep(2)
+    raise AssertionError
 
 
 @pytest.fixture
@@ -68,23 +86,35 @@ async def test_cards_keys_and_tampering_come_in(door: VirtualDoorReader) -> None
             assert await next_of(bus, Tampered) == Tampered("Front", opened)
 
 
-async def test_lamp_buzzer_relay_and_display_go_out(door: VirtualDoorReader) -> None:
+async def test_lamp_buzzer_relay_and_display_go_out(door: VirtualDoorReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0  # the reader's own clock, for what ends by itself
+    monkeypatch.setattr("readers.testing.door.time", SimpleNamespace(monotonic=lambda: now))
     async with DoorBus([door.configuration]) as bus:
         await next_of(bus, ReaderBack)
-        await bus.led("Front", "red")
-        await bus.led("Front", "green", seconds=2)
+        await surely(lambda: bus.led("Front", "red"))
+        await surely(lambda: bus.led("Front", "green", seconds=2))
         assert door.led == "green"
-        await bus.relay("Front", seconds=2)
+        await surely(lambda: bus.relay("Front", seconds=3))
         assert door.unlocked
-        await bus.buzzer("Front", times=3)
-        await bus.text("Front", "Welcome")
-        assert (door.beeps, door.text) == (3, "Welcome")
-        async with asyncio.timeout(SECONDS):
-            while door.led != "red" or door.unlocked:  # both end by themselves, in the reader
-                await asyncio.sleep(0.05)
-        await bus.relay("Front", on=True, output=1)
+        beeps = 0
+
+        async def beep() -> None:
+            nonlocal beeps
+            beeps = door.beeps
+            await bus.buzzer("Front", times=3)
+
+        await surely(beep)
+        await surely(lambda: bus.text("Front", "Welcome"))
+        assert (door.beeps - beeps, door.text) == (3, "Welcome")
+        now += 1.9
+        assert door.led == "green"
+        now += 0.2
+        assert (door.led, door.unlocked) == ("red", True)  # each ends by itself, in the reader
+        now += 1
+        assert not door.unlocked
+        await surely(lambda: bus.relay("Front", on=True, output=1))
         assert door.output(1)
-        await bus.relay("Front", on=False, output=1)
+        await surely(lambda: bus.relay("Front", on=False, output=1))
         assert not door.output(1)
 
 
@@ -101,7 +131,7 @@ async def test_a_reader_that_falls_silent_is_lost_and_back_as_soon_as_it_answers
         door.power_on()
         # libosdp by itself would ask again after five minutes.
         assert await next_of(bus, ReaderBack, ReaderLost) == ReaderBack("Front")
-        await bus.led("Front", "green")
+        await surely(lambda: bus.led("Front", "green"))
         assert door.led == "green"
 
 
@@ -118,14 +148,21 @@ async def test_a_reader_with_another_key_never_comes_online() -> None:
             assert not bus.online("Front")
 
 
+async def all_back(bus: DoorBus, names: set[str]) -> None:
+    """Until each reader has answered; one that was too late for libosdp once, and is back again, is no other reader."""
+    back: set[str] = set()
+    while back < names:
+        back.add((await next_of(bus, ReaderBack)).reader)
+    assert back == names
+
+
 async def test_eight_readers_keep_their_taps_apart() -> None:
     doors = [VirtualDoorReader(f"Door {number}", key=bytes([number]) * 16) for number in range(8)]
     try:
         for door in doors:
             door.power_on()
         async with DoorBus([door.configuration for door in doors]) as bus:
-            back = {(await next_of(bus, ReaderBack)).reader for _ in doors}
-            assert back == {f"Door {number}" for number in range(8)}
+            await all_back(bus, {f"Door {number}" for number in range(8)})
             for number, door in enumerate(doors):
                 door.tap(encode_wiegand("H10301", 100 + number, number))
             events = [await next_of(bus, CardPresented) for _ in doors]
@@ -160,12 +197,12 @@ async def test_two_readers_on_one_line_are_told_apart_by_address() -> None:
         for door in doors:
             door.power_on()
         async with DoorBus([msgspec.structs.replace(door.configuration, line=shared) for door in doors]) as bus:
-            assert {(await next_of(bus, ReaderBack)).reader for _ in doors} == {"Door 1", "Door 2"}
+            await all_back(bus, {"Door 1", "Door 2"})
             doors[1].tap(encode_wiegand("H10301", 22, 2))
             event = await next_of(bus, CardPresented)
             assert isinstance(event, CardPresented)
             assert (event.reader, event.card.identifier) == ("Door 2", "2-22")
-            await bus.relay("Door 1", seconds=5)
+            await surely(lambda: bus.relay("Door 1", seconds=600))
             assert [door.unlocked for door in doors] == [True, False]
     finally:
         for door in doors:
@@ -355,8 +392,15 @@ class Tap:
         return frames
 
 
-async def test_what_passes_on_the_wire_is_osdp_to_a_third_reader() -> None:
-    """The handshake's cryptograms, every MAC, and the commands' plain contents, as annexes A and D say them."""
+def said_twice(frames: list[Frame]) -> bool:
+    """Whether the panel, from the Secure Channel's challenge on, repeated itself or began anew: an answer came after its 200 ms."""
+    commands = itertools.dropwhile(lambda frame: frame.body[0] != 0x76, (frame for frame in frames if not frame.reply))
+    sequences = [frame.sequence for frame in commands]
+    return 0 in sequences or any(one == other for one, other in itertools.pairwise(sequences))
+
+
+async def record(bits: str) -> list[Frame]:
+    """What passes on the wire while a reader is found, takes four commands, reads a card and is typed on."""
     tap = Tap()
     with VirtualDoorReader("Front", key=KEY, address=5, line=DescriptorLine(tap.reader.fileno())) as door:
         configuration = msgspec.structs.replace(door.configuration, line=DescriptorLine(tap.bus.fileno()))
@@ -366,13 +410,25 @@ async def test_what_passes_on_the_wire_is_osdp_to_a_third_reader() -> None:
             await bus.buzzer("Front", times=2, on_s=0.1, off_s=0.2)
             await bus.relay("Front", seconds=5)
             await bus.text("Front", "Hi")
-            bits = encode_wiegand("H10301", 4567, 123)
             door.tap(bits)
             await next_of(bus, CardPresented)
             door.press("42#")
             await next_of(bus, KeysPressed)
     frames = tap.frames()
     tap.close()
+    return frames
+
+
+async def test_what_passes_on_the_wire_is_osdp_to_a_third_reader() -> None:
+    """The handshake's cryptograms, every MAC, and the commands' plain contents, as annexes A and D say them."""
+    bits = encode_wiegand("H10301", 4567, 123)
+    for _ in range(10):  # a recording in which a busy machine made the panel repeat itself is none to check a chain of MACs with
+        with contextlib.suppress(ReaderLostError):
+            frames = await record(bits)
+            if not said_twice(frames):
+                break
+    else:
+        raise AssertionError("there was no undisturbed recording")
     assert {frame.address for frame in frames} == {5}
     challenge = next(frame for frame in frames if frame.body[0] == 0x76 and not frame.reply)
     answer = next(frame for frame in frames if frame.body[0] == 0x76 and frame.reply)
