@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from visitor.app import Node
     from visitor.postgres import EmbeddedPostgres
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("visitor", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("visitor")
 
 ROOT = Path(__file__).resolve().parent.parent
 _numbers = itertools.count()

@@ -105,7 +105,7 @@ def target(tmp_path: Path) -> Path:
 @pytest.fixture
 def get(server: Server, target: Path) -> Get:
     def go(**options: Any) -> Fetched | Unchanged:
-        return fetch(options.pop("url", server.url), target, allow_http=True, timeout=5, sleep=lambda _: None, **options)
+        return fetch(options.pop("url", server.url), target, allow_http=True, timeout=120, sleep=lambda _: None, **options)
 
     return go
 
