@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,8 +15,10 @@ import zxingcpp
 from printers import Policy
 from printers.testing import PrintedBadge, VirtualPrinter, sample_photo
 from tests.clock import NOON
+from tests.waiting import until
 from visitor.accounts.models import Staff
 from visitor.app import Node
+from visitor.badges import store
 from visitor.badges.models import BadgeContent, BadgeRow
 from visitor.badges.worker import PrintWorker
 from visitor.doors.access import Access
@@ -28,7 +29,7 @@ from visitor.ids import new_id
 from visitor.sites.models import PrinterRow, Site, Station, Zone
 
 # As the service's own, only quicker: a test should not wait for what a person would.
-QUICK = Policy(lease=3.0, poll=0.1, ask_idle=1.0, back_off=0.05, back_off_most=0.2, record_for=5.0)
+QUICK = Policy(poll=0.1, ask_idle=1.0, back_off=0.05, back_off_most=0.2)
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -81,6 +82,11 @@ class FrontOffice:
                 await node.accounts.add(tx, member)
         self.policy_id = (await node.policies.current()).id
         node.badges.content_of = self.content
+        await until(self._nobody_prints)  # a session that ended holds the printing lock until the server has noticed
+
+    async def _nobody_prints(self) -> bool:
+        async with self.node.db.connection() as conn:
+            return not await store.printing_somewhere(conn)
 
     async def content(self, site_id: UUID, visit_id: UUID) -> BadgeContent:
         return BadgeContent(name=self.name, host="Ms. Brandt", zones=("Main office",), purpose="Meeting", photo=sample_photo())
@@ -158,19 +164,7 @@ class FrontOffice:
     async def close(self) -> None:
         for printer in (self.desk, self.library):
             with contextlib.suppress(RuntimeError):
-                await printer.stop()
-
-
-async def until(what: Callable[[], Any], seconds: float = 60.0) -> None:
-    """Wait until `what` is true; it may be a coroutine function."""
-    async with asyncio.timeout(seconds):
-        while True:
-            answer = what()
-            if asyncio.iscoroutine(answer):
-                answer = await answer
-            if answer:
-                return
-            await asyncio.sleep(0.02)
+                await printer.close()
 
 
 def scanned(badge: PrintedBadge) -> list[str]:

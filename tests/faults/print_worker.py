@@ -29,7 +29,7 @@ from visitor.events import EventBus
 from visitor.keys import KeyRing
 from visitor.sites.service import Sites
 
-QUICK = Policy(lease=3.0, poll=0.1, ask_idle=1.0, back_off=0.05, back_off_most=0.2, record_for=5.0)
+QUICK = Policy(poll=0.1, ask_idle=1.0, back_off=0.05, back_off_most=0.2)
 
 
 def reach(step: str) -> None:
@@ -73,7 +73,7 @@ class Slowly(NetworkTransport):
 def transport_for(address: str, profile: str) -> Transport:
     parts = urlsplit(address)
     assert parts.hostname and parts.port
-    return Slowly(parts.hostname, parts.port, profile=profile, timeouts=Timeouts(answer=2.0, finish=5.0))
+    return Slowly(parts.hostname, parts.port, profile=profile, timeouts=Timeouts(answer=30.0))
 
 
 async def content(site_id: Any, visit_id: Any) -> BadgeContent:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 import readers
 from printers.testing import VirtualPrinter
+from tests.waiting import until
 from visitor.bench.bench import png
 from visitor.ids import new_id
 from visitor.sites.models import PrinterRow
@@ -47,9 +47,7 @@ async def test_the_code_on_the_printed_badge_opens_the_permitted_doors_and_no_ot
             approved = await school.desk.post(f"/api/v1/visits/{visit['id']}/approve", json={"reason": "known to the office"})
             visit = approved.json()["visit"]
         assert visit["status"] == "on_site", visit
-        async with asyncio.timeout(60):
-            while not printer.printed:
-                await asyncio.sleep(0.05)
+        await until(lambda: printer.printed, 180)
         texts = [s.data.decode("utf-8", "replace") for s in readers.decode_image(png(printer.printed[-1].image))]
         token = next(t for t in texts if t.startswith("VB1:"))
         assert token == visit["badge"]["token"]

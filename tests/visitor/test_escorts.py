@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.front_office import FrontOffice, until
+from tests.front_office import FrontOffice
+from tests.waiting import until, waits_for
 from visitor import db
 from visitor.errors import NotFound
 from visitor.escorts.models import EscortRow, MayNotEscort, NoEscortAsked, NotEscorted
@@ -110,14 +111,10 @@ async def test_a_check_out_that_meets_a_hand_over_ends_the_new_escort_too(office
     async with node.db.transaction() as tx:
         await node.escorts.hand_over(tx, office.site.id, visit.id, office.okafor.id)
         waiting = asyncio.create_task(check_out())
-        await until(lambda: _somebody_waits(office))
+        async with node.db.connection() as conn:
+            await until(lambda: waits_for(conn, tx.conn))
     await waiting
     assert await node.escorts.open_for(office.site.id) == []
-
-
-async def _somebody_waits(office: FrontOffice) -> bool:
-    async with office.node.db.connection() as conn:
-        return bool(await conn.fetchval("select count(*) from pg_locks where not granted"))
 
 
 async def test_nobody_can_be_relieved_before_somebody_accepted(office: FrontOffice) -> None:

@@ -294,7 +294,7 @@ async def served(node: Any) -> AsyncIterator[str]:
 
 
 async def _events(url: str, path: str, token: str, wanted: int, then: Any) -> list[tuple[str, str]]:
-    """The first events of a stream; `then` is awaited once it is open."""
+    """The first events of a stream, but for those by the clock; `then` is awaited once it is open."""
     found: list[tuple[str, str]] = []
     async with (
         httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=60) as http,
@@ -305,7 +305,7 @@ async def _events(url: str, path: str, token: str, wanted: int, then: Any) -> li
         async for line in stream.aiter_lines():
             if line.startswith("event: "):
                 kind = line[7:]
-            elif line.startswith("data: ") or line == "data:":
+            elif (line.startswith("data: ") or line == "data:") and not (found and kind in ("sync", "beat")):
                 found.append((kind, line[6:]))
                 if len(found) == 1:
                     await then()

@@ -20,6 +20,7 @@ from tests.waiting import until
 from visitor.ids import new_id
 from visitor.registries import importing
 from visitor.registries.build import Job, run
+from visitor.registries.indexes import IndexFiles
 from visitor.registries.models import (
     Counts,
     ImportFailed,
@@ -366,8 +367,17 @@ async def test_a_killed_service_starts_with_the_revision_in_force_and_no_leftove
     assert len(list(index.glob("work-*"))) == 1
 
 
-async def test_a_damaged_index_is_made_again_and_nobody_is_cleared_meanwhile(lists: Listings) -> None:
+async def test_a_damaged_index_is_made_again_and_nobody_is_cleared_meanwhile(
+    lists: Listings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await lists.load()
+    may_build, build = asyncio.Event(), IndexFiles.build
+
+    async def build_later(self: IndexFiles, job: Job) -> Any:
+        await may_build.wait()
+        return await build(self, job)
+
+    monkeypatch.setattr(IndexFiles, "build", build_later)
     (file,) = _made(lists)
     data = file.read_bytes()
     flipped = bytearray(data)
@@ -377,9 +387,11 @@ async def test_a_damaged_index_is_made_again_and_nobody_is_cleared_meanwhile(lis
         if damaged is not None:
             copy.parent.mkdir(parents=True)
             copy.write_bytes(damaged)
+        may_build.clear()
         async with second_process(lists, copy.parent.parent) as other:
             first = await other.screening.screen(subject_of(STRANGER))
             assert isinstance(first, Unavailable) and first.reason == "list-missing", number
+            may_build.set()
             await until(lambda node=other: not node.registries.trouble())
             assert isinstance(await other.screening.screen(subject_of(STRANGER)), Clear)
             assert isinstance(await other.screening.screen(subject_of(known_as(MARLOW))), PossibleMatch)
@@ -398,7 +410,7 @@ url, data, keys, file, flag = sys.argv[1:]
 
 async def late(conn):
     Path(flag).touch()
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 
 async def main():
     importing.store.change = late
@@ -418,7 +430,7 @@ async def test_a_service_killed_at_the_last_moment_of_an_import_leaves_the_old_r
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SLOW_IMPORT, lists.node.settings.database_url, str(data), str(keys), str(file), str(flag),
     )
-    await until(flag.exists, 60)
+    await until(flag.exists, 180)
     process.kill()
     await process.wait()
     assert await lists.count("watchlist_revisions") == 1 and isinstance(await lists.screen(STRANGER), Clear)
@@ -427,7 +439,7 @@ async def test_a_service_killed_at_the_last_moment_of_an_import_leaves_the_old_r
         assert other.registries.revisions() == {"offenders": 1}
         assert len(list((data / "index").glob("work-*"))) == 1, "what the killed one was making is gone"
     result = None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while result is None:  # its lock ends with its connection
             with contextlib.suppress(ImportRunning):
                 result = await lists.node.registries.import_list("system", "offenders", "entries-jsonl", file)
