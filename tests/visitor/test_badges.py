@@ -14,6 +14,7 @@ from PIL import Image
 from printers import Category, Job, LeaseLost, Paper, State
 from tests.front_office import FrontOffice, scanned
 from tests.waiting import until, waits_for
+from visitor.badges import store
 from visitor.badges.jobs import PgJobStore
 from visitor.badges.models import BadgeRow, NoBadge, ReasonMissing, fallbacks, printer_of, refusal_to_print
 from visitor.errors import Forbidden, NotFound
@@ -277,6 +278,29 @@ async def test_a_held_line_waits_until_it_is_resumed_also_over_a_restart(office:
         await until(lambda: _state(office, visit, "printed"))
         await until(lambda: _words(office, "Front desk ready"))
     assert await office.audited(office.printers[0].id) == ["printer.held", "printer.resumed"]
+
+
+async def test_an_older_look_at_the_printers_never_takes_the_place_of_a_newer_one(
+    office: FrontOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    badges, read = office.node.badges, store.lines
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held_back(conn: Any, site_id: UUID | None) -> Any:
+        found = await read(conn, site_id)
+        if not begun.is_set():
+            begun.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(store, "lines", held_back)
+    older = asyncio.create_task(badges.look())
+    await begun.wait()
+    newer = asyncio.create_task(badges.hold(desk_at(office), office.printers[0].id, "new roll"))
+    await asyncio.wait({newer}, timeout=0.5)  # it may wait for the older one, or be in force before it ends
+    go_on.set()
+    await asyncio.gather(older, newer)
+    assert "on hold (new roll) at Front desk" in badges.degraded()
 
 
 async def test_a_printer_set_up_wrongly_says_so_and_keeps_no_other_from_printing(office: FrontOffice) -> None:

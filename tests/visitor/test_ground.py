@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,8 @@ from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visitor.errors import SetupError
+from visitor.accounts import store
+from visitor.errors import NotFound, SetupError
 from visitor.ids import new_id
 from visitor.keys import Claims, KeyRing, TokenInvalid, base45_decode, base45_encode, token_bytes, token_text
 from visitor.settings import load
@@ -57,6 +59,29 @@ async def test_many_wrong_passwords_are_slowed_down(node: Any, client: Any, monk
     monkeypatch.setattr(node.accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     answers = [(await client.post("/sign-in", data={"login": "bob", "password": f"wrong {i}"})).status_code for i in range(12)]
     assert answers[0] == 401 and answers[-1] == 429
+
+
+async def test_who_changed_while_being_read_is_not_remembered_as_before(
+    node: Any, oak_school: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, read = asyncio.Event(), asyncio.Event(), store.staff_member
+
+    async def held_back(conn: Any, staff_id: UUID) -> Any:
+        found = await read(conn, staff_id)
+        begun.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(store, "staff_member", held_back)
+    asked_before = asyncio.create_task(node.accounts.staff_member(oak_school.host))
+    await begun.wait()
+    async with node.db.transaction() as tx:
+        await tx.conn.execute("update staff set retired_at = now() where id = $1", oak_school.host)
+        tx.notify("staff", oak_school.oak, oak_school.host)
+    go_on.set()
+    assert (await asked_before).id == oak_school.host
+    with pytest.raises(NotFound):
+        await node.accounts.staff_member(oak_school.host)
 
 
 async def test_a_wrong_token_is_a_problem_document(client: Any) -> None:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from tests.listings import Listings
 from visitor.errors import NotFound
+from visitor.events import SYNC
 from visitor.ids import new_id
+from visitor.policies import store
 from visitor.policies.models import DEFAULT, Purpose, PurposeProblem, check
 from visitor.policies.policy import SENTENCES, Approved, DocumentFacts, Held, Refused, decide, held_by, plan
 from visitor.screening.models import Clear, MatchRow, PossibleMatch, Unavailable
@@ -167,6 +169,33 @@ async def test_purposes_take_an_administrator_of_every_school(lists: Listings) -
         assert (await (await lists.client(role, site)).put("/api/v1/purposes", json=body)).status_code == 403
     wrong = await (await lists.client("admin")).put("/api/v1/purposes", json={"purposes": [{**body["purposes"][0], "minute": 5}]})
     assert wrong.status_code == 400 and (await lists.node.policies.current()).version == 1
+
+
+async def test_an_older_reading_of_the_purposes_never_takes_the_place_of_a_newer_one(
+    lists: Listings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies, read = lists.node.policies, store.current
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held_back(conn: Any) -> Any:
+        found = await read(conn)
+        if not begun.is_set():
+            begun.set()
+            await go_on.wait()
+        return found
+
+    async def change() -> None:
+        async with lists.node.db.transaction() as tx:
+            await policies.set(tx, (MEETING,), "system")
+
+    monkeypatch.setattr(store, "current", held_back)
+    older = asyncio.create_task(lists.node.bus.tell(SYNC))
+    await begun.wait()
+    newer = asyncio.create_task(change())
+    await asyncio.wait({newer}, timeout=0.5)  # it may wait for the older one, or be in force before it ends
+    go_on.set()
+    await asyncio.gather(older, newer)
+    assert (await policies.current()).version == 2
 
 
 async def test_two_starts_at_once_write_one_first_version(lists: Listings) -> None:

@@ -49,6 +49,7 @@ class Accounts:
         self._tries: dict[str, deque[float]] = defaultdict(deque)
         self._per_minute = sign_ins_per_minute
         self._known_staff: dict[UUID, Staff] = {}
+        self._staff_changed = 0  # how often they were said to have changed
         self._cache: dict[bytes, tuple[float, Principal]] = {}
 
     # ── the authenticator ────────────────────────────────────────────────────────────────────────────────
@@ -266,6 +267,7 @@ class Accounts:
         """Staff are asked for at every check-in and change a few times a year: kept until somebody says they changed."""
         if event.topic in ("staff", "sync"):
             self._known_staff.clear()
+            self._staff_changed += 1
 
     async def staff_member(self, staff_id: UUID, conn: db.Connection | None = None) -> Staff:
         """Raises NotFound. Inside a transaction (`conn`) the row itself is read."""
@@ -275,9 +277,10 @@ class Accounts:
             # Not kept: what this transaction sees may never be committed.
             found = await store.staff_member(conn, staff_id)
         else:
+            changed = self._staff_changed
             async with self._db.connection() as own:
                 found = await store.staff_member(own, staff_id)
-            if found is not None:
+            if found is not None and changed == self._staff_changed:
                 self._known_staff[staff_id] = found
         if found is None:
             raise NotFound("There is no such member of staff.")

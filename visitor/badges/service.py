@@ -6,6 +6,7 @@ the same. Topics: "badges" with the badge's id, "printers" with the printer's.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -63,6 +64,7 @@ class Badges:
         self.drawing = drawing or Drawing()
         self._numbers: dict[tuple[UUID, date], int] = {}
         self._troubles: dict[UUID, str] = {}
+        self._looking = asyncio.Lock()
         self.content_of: ContentOf | None = None
         bus.on(self._on_event)
 
@@ -403,14 +405,16 @@ class Badges:
 
     async def look(self) -> None:
         """Remember which printers are in trouble, now and at every change: /health must not ask the database."""
-        async with self._db.connection() as conn:
-            lines = await store.lines(conn, None)
-        troubles = {}
-        for line in lines:
-            printer = self._printer(line.printer_id)
-            if printer is not None and (problem := _problem(line)):
-                troubles[line.printer_id] = f"{problem} at {printer.name} ({self._sites.site(printer.site_id).name})"
-        self._troubles = troubles
+        # One at a time: a reading begun before a change must not overwrite one begun after it.
+        async with self._looking:
+            async with self._db.connection() as conn:
+                lines = await store.lines(conn, None)
+            troubles = {}
+            for line in lines:
+                printer = self._printer(line.printer_id)
+                if printer is not None and (problem := _problem(line)):
+                    troubles[line.printer_id] = f"{problem} at {printer.name} ({self._sites.site(printer.site_id).name})"
+            self._troubles = troubles
 
 
 def _problem(line: LineRow) -> str:

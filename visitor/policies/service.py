@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -26,6 +27,7 @@ class Policies:
         self._sites = sites
         self._current: PurposePolicy | None = None
         self._versions: dict[UUID, PurposePolicy] = {}
+        self._loading = asyncio.Lock()
         bus.on(self._on_event)
 
     async def start(self) -> None:
@@ -77,10 +79,12 @@ class Policies:
             return await self.set(tx, purposes, principal.actor)
 
     async def _load(self) -> None:
-        async with self._db.connection() as conn:
-            self._current = await store.current(conn)
-        if self._current is not None:
-            self._versions[self._current.id] = self._current
+        # One at a time: a reading begun before a change must not overwrite one begun after it.
+        async with self._loading:
+            async with self._db.connection() as conn:
+                self._current = await store.current(conn)
+            if self._current is not None:
+                self._versions[self._current.id] = self._current
 
     async def _on_event(self, event: db.Event) -> None:
         if event.topic in ("policies", "sync"):
