@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+STARTED = 180_000  # ms
+KEY = 0.005  # s from key to key of a scanner
 
 
 class Demo:
@@ -36,7 +39,7 @@ def demo() -> Iterator[Demo]:
         folder = Path(name)
         folder.chmod(0o755)
         with running(folder / "data", "--demo", environment={"VISITOR_SCREENING__TIMEOUT_SECONDS": "60"}) as service:
-            service.wait_for_output("Stop with Ctrl-C", 180)
+            service.wait_for_output("Stop with Ctrl-C", 300)
             yield Demo(service.url, json.loads((folder / "data" / "demo.json").read_text()))
 
 
@@ -45,7 +48,7 @@ async def browser() -> AsyncIterator[Any]:
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=STARTED)
         yield chromium
         await chromium.close()
 
@@ -62,7 +65,7 @@ async def camera_browser(tmp_path: Path) -> AsyncIterator[Any]:
     video.write_bytes(y4m(camera_frame(wallet.picture("long"))))
     flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={video}"]
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS + flags)
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS + flags, timeout=STARTED)
         yield chromium
         await chromium.close()
 
@@ -81,8 +84,9 @@ def y4m(image: bytes) -> bytes:
 async def wedge(page: Any, payload: bytes, at_once: bool = False) -> None:
     """Type a scan as a keyboard-wedge scanner does: control characters as Ctrl+key, then Enter.
 
-    With `at_once` the page's own script gives it the keys in one go: where the machine may be so busy that keys typed through
-    the browser's input queue come further apart than a scanner's.
+    Each key says itself when it was pressed, at a scanner's pace; yet where the machine is so busy that the browser's input queue
+    stands still for long enough, the page takes the scan for over in the middle. With `at_once` the page's own script gives it the
+    keys in one go.
     """
     if at_once:
         await page.evaluate(
@@ -97,7 +101,7 @@ async def wedge(page: Any, payload: bytes, at_once: bool = False) -> None:
         return
     session = await page.context.new_cdp_session(page)
     signs = {0x1C: "\\", 0x1D: "]", 0x1E: "^", 0x1F: "_"}
-    events = []
+    events: list[dict[str, Any]] = []
     for code in payload + b"\r":
         if code == 13:
             events.append({"type": "keyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13})
@@ -105,5 +109,8 @@ async def wedge(page: Any, payload: bytes, at_once: bool = False) -> None:
             events.append({"type": "keyDown", "key": signs.get(code, chr(code + 96)), "modifiers": 2})
         else:
             events.append({"type": "keyDown", "key": chr(code), "text": chr(code)})
+    began = time.time() - len(events) * KEY
+    for number, event in enumerate(events):
+        event["timestamp"] = began + number * KEY
     # Sent without waiting for each answer: a scanner does not wait either.
     await asyncio.gather(*(session.send("Input.dispatchKeyEvent", event) for event in events))

@@ -7,12 +7,13 @@ import json
 from typing import Any
 
 import pytest
+from playwright.async_api import TimeoutError
 
 from tests.browser.conftest import Demo, wedge
 from visitor.bench import wallet
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
-WAIT = 60_000
+WAIT = 180_000
 SIZES = {"kiosk": [(1080, 1920), (1280, 800)], "desk": [(1440, 900)], "hall": [(390, 844)], "respond": [(1280, 800), (390, 844)], "admin": [(1440, 900)]}
 
 
@@ -37,8 +38,14 @@ async def test_a_scan_reaches_the_service_byte_for_byte_and_other_keys_do_not(de
     await kiosk.keyboard.type("Jo", delay=200)
     await kiosk.wait_for_timeout(700)
     scan = wallet.samples()["clear"].payload
-    await wedge(kiosk, scan)
-    await kiosk.wait_for_selector("section[data-screen='purpose']:visible")
+    for left in reversed(range(5)):  # a machine that stands still in the middle of a scan cuts it in two, and the person scans again
+        del sent[:]
+        await wedge(kiosk, scan)
+        try:
+            await kiosk.wait_for_selector("section[data-screen='purpose']:visible", timeout=20_000 if left else WAIT)
+            break
+        except TimeoutError:
+            assert left
     assert sent == [scan + b"\r"]  # control characters and all, and nothing of what was typed before
     assert await kiosk.input_value("[name='given_name']") == "Jo"  # a scan is no typing
     await kiosk.context.close()
@@ -48,7 +55,7 @@ async def test_a_kiosk_left_alone_asks_and_then_forgets_its_visitor(demo: Demo, 
     kiosk = await _open(browser, demo, "kiosk", 1080, 1920)
     await kiosk.wait_for_selector("body[data-link='live']")
     await kiosk.click("[data-lang='es']")
-    await wedge(kiosk, wallet.samples()["clear"].payload)
+    await wedge(kiosk, wallet.samples()["clear"].payload, at_once=True)
     await kiosk.wait_for_selector("section[data-screen='purpose']:visible")
     assert "Hola, Julia" in await kiosk.inner_text("section[data-screen='purpose']")
     await kiosk.wait_for_selector(".still:visible")
