@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import TimeoutError
 
@@ -90,3 +92,44 @@ async def test_a_face_fits_its_screen_and_complains_of_nothing(demo: Demo, brows
         assert small == [], f"too small to press: {small}"
         assert complaints == []
         await context.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "family", "stays"),
+    [("x", "Quillan", "article details[open]"), ("p", "Prewitt", "#beside h1:has-text('Printers')")],
+    ids=["an answer", "another page"],
+)
+async def test_what_the_desk_opens_while_an_update_is_on_its_way_stays_open(
+    demo: Demo, browser: Any, key: str, family: str, stays: str
+) -> None:
+    """An answer begun, or another page: what the desk had asked for before must not be put in its place."""
+    document = {"family_name": family, "given_name": "Ada", "birth_date": "1971-03-09", "number": f"N-{family}", "issuer": "TX"}
+    host = next(h for h in demo.info["hosts"] if h["site_id"] == demo.school)
+    kiosk = next(s for s in demo.info["stations"] if s["site_id"] == demo.school and s["kind"] == "kiosk")
+    token = {"authorization": f"Bearer {demo.info['tokens']['desk']}"}
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Any) -> None:
+        asked.set()
+        await go.wait()
+        await route.continue_()
+
+    async with httpx.AsyncClient(base_url=demo.url, headers=token, timeout=180) as api:
+        body = {"station_id": kiosk["id"], "purpose": "meeting", "host_id": host["id"], "document": document}
+        visit = (await api.post("/api/v1/check-ins", json=body)).json()["visit"]
+        desk = await _open(browser, demo, "desk", 1440, 900)
+        await desk.wait_for_selector("body[data-link='live']")
+        await desk.click(f".row[data-visit='{visit['id']}']")
+        await desk.wait_for_selector("article[data-status='on_site']")
+        await desk.route(f"**/desk/visits/{visit['id']}*", hold)
+        await api.post(f"/api/v1/visits/{visit['id']}/check-out")
+        async with asyncio.timeout(180):
+            await asked.wait()
+        await desk.keyboard.press(key)
+        await desk.wait_for_selector(stays)
+        async with desk.expect_response(f"**/desk/visits/{visit['id']}*") as response:
+            go.set()
+        await (await response.value).finished()
+        await desk.wait_for_timeout(300)
+        assert await desk.locator(stays).count() == 1
+        await desk.context.close()

@@ -59,7 +59,9 @@ async function look(topic, subject) {
   filter();
   announce();
   if (open && !busy() && (topic === "sync" || !visit || subject === visit || topic !== "visits")) {
-    const html = await fragment(open).catch((error) => (error.status === 404 ? null : undefined));
+    const path = open;
+    const html = await fragment(path).catch((error) => (error.status === 404 ? null : undefined));
+    if (open !== path || busy()) return; // while it was on its way, somebody opened another visitor, or an answer
     if (html === null) close();
     else if (html) swap(beside, html);
   }
