@@ -238,7 +238,7 @@ def test_an_input_device_that_is_not_there_is_lost_with_a_reason() -> None:
 # The stream
 
 
-def serial(scanner: VirtualScanner, name: str = "desk", idle_ms: float = 60.0) -> LineScanner:
+def serial(scanner: VirtualScanner, name: str = "desk", idle_ms: float = 300.0) -> LineScanner:
     return LineScanner(name=name, line=SerialLine(scanner.path), idle_ms=idle_ms)
 
 
