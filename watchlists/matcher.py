@@ -20,7 +20,7 @@ from .records import Entry, Explanation, Match, Subject, Thresholds
 from .reference import FIELDS
 from .score import CONTRADICTION, UNIT
 
-_CHUNKS = (2048, 65_536)  # subjects a worker takes at a time: many, for neighboring birth dates; few where the others would be idle
+_CHUNKS = (2048, 262_144)  # subjects a worker takes at a time: many, for neighboring birth dates; few where the others would be idle
 
 
 class _List(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
  * the passes over the rows can ask for a token's levels without leaving the first-level cache. */
 #include "query.h"
 
+enum { WORD_ROOM = (sizeof(Word) + 3) / 4 }; /* in the pool */
 enum { MARK_BITS = 10, FEW = 150 /* tokens that are faster wiped one by one than with everything else */ };
 
 /* The token's levels to add to; there is room. */
@@ -83,6 +84,8 @@ static inline u32 memo_slot(const Context *c, u64 key) { /* the key's, or the fr
   return h;
 }
 
+static inline u32 pool_need(u32 count) { return count ? WORD_ROOM + count : 0; }
+
 /* The memo in a table of so many bits; with `met`, only the words that came again since the last time, and their lists
  * moved together. Without memory for it everything is forgotten, which costs time and nothing else. */
 static void memo_rebuild(Context *c, u32 bits, int met) {
@@ -102,11 +105,11 @@ static void memo_rebuild(Context *c, u32 bits, int met) {
   }
   for (u32 i = 0; i < size; i++) {
     Memo m = old[i];
-    if (!m.key || (met && (!bit(c->memo_met, i) || c->memo_used >= (1u << bits) / 2 || c->pool_used + m.count > room / 2))) continue;
+    if (!m.key || (met && (!bit(c->memo_met, i) || c->memo_used >= (1u << bits) / 2 || c->pool_used + pool_need(m.count) > room / 2))) continue;
     if (met) {
-      if (m.count) memcpy(pool + c->pool_used, old_pool + m.off, m.count * sizeof *pool);
+      if (m.count) memcpy(pool + c->pool_used, old_pool + m.off, pool_need(m.count) * sizeof *pool);
       m.off = c->pool_used;
-      c->pool_used += m.count;
+      c->pool_used += pool_need(m.count);
       c->memo_used++;
     }
     table[memo_slot(c, m.key)] = m;
@@ -116,9 +119,9 @@ static void memo_rebuild(Context *c, u32 bits, int met) {
   if (met) free(old_pool);
 }
 
-/* Room for one more word with a list of that length; what is not met again gives way to what is. */
-static void memo_room(Context *c, u32 count) {
-  while (c->pool_used + count > c->pool_room && c->pool_room < POOL_MOST) {
+/* Room for one more word that takes so much of the pool; what is not met again gives way to what is. */
+static void memo_room(Context *c, u32 need) {
+  while (c->pool_used + need > c->pool_room && c->pool_room < POOL_MOST) {
     u32 *more = realloc(c->pool, (size_t)c->pool_room * 2 * 4);
     if (!more) break;
     c->pool = more;
@@ -126,7 +129,7 @@ static void memo_room(Context *c, u32 count) {
   }
   int full = c->memo_used >= (1u << c->memo_bits) / 4 * 3;
   if (full && c->memo_bits < MEMO_BITS_MOST) memo_rebuild(c, c->memo_bits + 1, 0);
-  else if (full || c->pool_used + count > c->pool_room) memo_rebuild(c, c->memo_bits, 1);
+  else if (full || c->pool_used + need > c->pool_room) memo_rebuild(c, c->memo_bits, 1);
 }
 
 /* score.token_weights, of those levels that any token has: a logarithm takes its time */
@@ -144,7 +147,7 @@ static void token_weights(const double *table, const u64 *counts, double rows, d
 }
 
 /* Weigh the tokens just found, and keep those that can say anything of a row. */
-static void weigh(const Image *x, NeighbourList *found, int given, Memo *m) {
+static void weigh(const Image *x, NeighbourList *found, int given, Word *m) {
   if (!found->count) return; /* nobody is called anything like it, so no weight of it will be asked for */
   u64 as_family[LEVELS] = {0}, as_given[LEVELS] = {0};
   u32 levels = 0;
@@ -175,7 +178,7 @@ static void weigh(const Image *x, NeighbourList *found, int given, Memo *m) {
     if (family && m->family[level] > m->best_family) m->best_family = m->family[level];
     if (forename && m->given[level] > m->best_given) m->best_given = m->given[level];
   }
-  m->count = found->count = kept;
+  found->count = kept;
 }
 
 /* From how many letters on a word of this slot may be one that was cut off. */
@@ -194,37 +197,44 @@ void query_ready(const Context *c, Query *q) {
   }
 }
 
-/* What a word may stand for: from the memo where it was met before, else from the dictionary. */
-static int find_word(const Image *x, Context *c, const Query *q, int slot, int mode) {
+/* What a word may stand for, from the dictionary. */
+static int look_word_up(const Image *x, Context *c, const Query *q, int slot, int mode) {
   const char *word = q->name.text[slot];
   int length = q->name.length[slot], given = slot >= SLOT_G1, light = slot == SLOT_G2;
-  c->fresh[slot].count = 0;
-  if (mode == MODE_INDEXED) {
-    u32 h = memo_slot(c, q->keys[slot]);
-    if (c->memo[h].key) {
-      c->memo_met[h >> 6] |= 1ULL << (h & 63);
-      c->word[slot] = c->memo[h];
-      c->list[slot] = c->pool + c->memo[h].off;
-      PREFETCH(c->list[slot]);
-      return 0;
-    }
-  }
   int (*search)(const Image *, Context *, const char *, int, int, int, int, NeighbourList *) = mode == MODE_EXHAUSTIVE ? neighbours_all : neighbours;
+  c->fresh[slot].count = 0;
   if (search(x, c, word, length, given, cut_from(q, slot), light, &c->fresh[slot])) return -1;
   weigh(x, &c->fresh[slot], given, &c->word[slot]);
   c->list[slot] = c->fresh[slot].at;
+  c->listed[slot] = c->fresh[slot].count;
   return 0;
 }
 
 int find_words(const Image *x, Context *c, const Query *q, int mode) {
-  for (int slot = 0; slot < SLOTS; slot++) {
-    Memo *m = &c->word[slot];
-    *m = (Memo){0};
-    c->best_family[slot] = c->best_given[slot] = 0;
+  for (int slot = 0; slot < SLOTS; slot++) { /* first those met before are asked for, */
+    c->listed[slot] = c->is_new[slot] = 0;
     if (!q->name.length[slot]) continue;
-    if (find_word(x, c, q, slot, mode)) return -1;
-    if (slot != SLOT_G2) c->best_family[slot] = m->best_family;
-    if (slot != SLOT_S2) c->best_given[slot] = m->best_given;
+    u32 h = memo_slot(c, q->keys[slot]);
+    Memo m = c->memo[h];
+    c->is_new[slot] = mode != MODE_INDEXED || !m.key;
+    if (c->is_new[slot]) continue;
+    c->memo_met[h >> 6] |= 1ULL << (h & 63);
+    c->list[slot] = c->pool + m.off;
+    c->listed[slot] = m.count;
+    if (m.count) PREFETCH(c->list[slot]);
+    if (m.count) PREFETCH(c->list[slot] + 16);
+  }
+  for (int slot = 0; slot < SLOTS; slot++) { /* then each is looked at */
+    Word *w = &c->word[slot];
+    *w = (Word){0};
+    if (c->is_new[slot]) {
+      if (look_word_up(x, c, q, slot, mode)) return -1;
+    } else if (c->listed[slot]) {
+      memcpy(w, c->list[slot], sizeof *w);
+      c->list[slot] += WORD_ROOM;
+    }
+    c->best_family[slot] = slot == SLOT_G2 ? 0 : w->best_family;
+    c->best_given[slot] = slot == SLOT_S2 ? 0 : w->best_given;
   }
   return 0;
 }
@@ -232,15 +242,15 @@ int find_words(const Image *x, Context *c, const Query *q, int mode) {
 /* Lay what was found out for the passes over the rows. */
 int spread_words(Context *c, const Bounds *b) {
   u32 total = 0;
-  for (int slot = 0; slot < SLOTS; slot++) total += c->word[slot].count;
+  for (int slot = 0; slot < SLOTS; slot++) total += c->listed[slot];
   c->touched_count = 0;
   if (make_room(c, total)) return -1;
   for (int slot = 0; slot < SLOTS; slot++) {
-    const Memo *m = &c->word[slot];
+    const Word *m = &c->word[slot];
     const u32 *list = c->list[slot];
     u32 as_family = slot != SLOT_G2, as_given = slot != SLOT_S2, given = slot >= SLOT_G1;
     int lower = slot == SLOT_G2 ? W.GIVEN_IS_MIDDLE : given ? 0 : W.NAMES_SWAPPED, shift = given ? b->cross_shift : 0;
-    for (u32 i = 0; i < m->count; i++) { /* nearly without branches: what kind of neighbour comes next can not be guessed */
+    for (u32 i = 0; i < c->listed[slot]; i++) { /* nearly without branches: what kind of neighbour comes next can not be guessed */
       u32 t = list[i] & TOKEN_BITS, level = list[i] >> 28, key = fold16(t);
       *mark(c, t) |= level << 4 * slot;
       u32 family = list[i] / SAYS_FAMILY & as_family, forename = list[i] / SAYS_GIVEN & as_given;
@@ -258,17 +268,17 @@ int spread_words(Context *c, const Bounds *b) {
 
 void remember_words(Context *c, const Query *q) {
   for (int slot = 0; slot < SLOTS; slot++) {
-    Memo m = c->word[slot];
-    if (!q->name.length[slot] || m.key || m.count > POOL_FIRST / 2) continue;
-    memo_room(c, m.count);
-    u32 h = memo_slot(c, q->keys[slot]);
-    if (c->memo[h].key) continue; /* the same word in another place of this name */
-    m.key = q->keys[slot];
-    m.off = c->pool_used;
-    if (m.count) memcpy(c->pool + c->pool_used, c->fresh[slot].at, m.count * sizeof(u32));
-    c->pool_used += m.count;
-    c->memo[h] = m;
+    u32 count = c->listed[slot];
+    if (!c->is_new[slot] || pool_need(count) > POOL_FIRST / 2) continue;
+    memo_room(c, pool_need(count));
+    Memo *m = &c->memo[memo_slot(c, q->keys[slot])];
+    if (m->key) continue; /* the same word in another place of this name */
+    *m = (Memo){q->keys[slot], c->pool_used, count};
     c->memo_used++;
+    if (!count) continue;
+    memcpy(c->pool + c->pool_used, &c->word[slot], sizeof(Word));
+    memcpy(c->pool + c->pool_used + WORD_ROOM, c->fresh[slot].at, count * sizeof(u32));
+    c->pool_used += pool_need(count);
   }
 }
 

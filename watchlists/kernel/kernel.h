@@ -310,6 +310,19 @@ enum { MODE_INDEXED, MODE_EXHAUSTIVE, MODE_COLD /* indexed, and as if no token h
 void query_ready(const Context *c, Query *q); /* before query_run; what it will want from memory is then on the way */
 int query_run(const Image *x, Context *c, const Query *q, int threshold, int mode); /* 0, or -1 out of memory; hits sorted */
 
+/* --- batch.c --- */
+typedef struct { Hit *at; u32 count; } Found;
+typedef struct { /* visitors waiting; all zero before batch_begin */
+  u8 *text;
+  size_t used, room, *start, count;
+  u64 *order; /* birth date << 32 | visitor, and as much room again to sort in */
+  Found *found; /* by visitor */
+} Batch;
+int batch_begin(Batch *b, size_t count); /* room for so many; -1 out of memory, as the others; batch_end in any case */
+int batch_add(Batch *b, const Query *q);
+int batch_run(const Image *x, Context *c, Batch *b, int threshold);
+void batch_end(Batch *b);
+
 static inline int day_bucket(int year, int month, int day) {
   if (year < FIRST_YEAR || year >= FIRST_YEAR + YEARS || month < 1 || month > 12 || day < 1 || day > 31) return -1;
   return (year - FIRST_YEAR) * 372 + (month - 1) * 31 + day - 1;

@@ -91,20 +91,7 @@ static PyObject *image_screen(ImageObject *self, PyObject *const *args, Py_ssize
   return out;
 }
 
-/* date << 32 | place, by date: two counting passes over 11 bits each, through `spare` (years past 8191 come out of order, which only costs time). */
-static void sort_by_birth_date(u64 *order, u64 *spare, size_t n) {
-  for (int shift = 32; shift < 54; shift += 11) {
-    u32 start[2049] = {0};
-    for (size_t i = 0; i < n; i++) start[(order[i] >> shift & 2047) + 1]++;
-    for (int k = 0; k < 2048; k++) start[k + 1] += start[k];
-    for (size_t i = 0; i < n; i++) spare[start[order[i] >> shift & 2047]++] = order[i];
-    u64 *done = spare;
-    spare = order;
-    order = done;
-  }
-}
-
-/* Many subjects at once: read them all, let the GIL go, answer in order of birth date (neighbours share their rows). */
+/* Many subjects at once: read them all, then let the GIL go. */
 static PyObject *image_screen_many(ImageObject *self, PyObject *const *args, Py_ssize_t count) {
   if (count != 2 || !PyList_Check(args[0])) {
     PyErr_SetString(PyExc_TypeError, "screen_many(list of subjects, threshold)");
@@ -117,36 +104,22 @@ static PyObject *image_screen_many(ImageObject *self, PyObject *const *args, Py_
   }
   long threshold = PyLong_AsLong(args[1]);
   if (PyErr_Occurred()) return NULL;
-  Query *queries = malloc((size_t)(n ? n : 1) * sizeof *queries);
-  u64 *order = malloc((size_t)(n ? n : 1) * 2 * sizeof *order);
-  struct { Hit *at; u32 count; } *found = calloc((size_t)(n ? n : 1), sizeof *found);
+  Batch b;
   PyObject *out = NULL;
-  Context *c = NULL;
-  int failed = 0;
-  if (!queries || !order || !found) {
+  Context *c;
+  int failed = batch_begin(&b, (size_t)n);
+  for (Py_ssize_t i = 0; i < n && !failed; i++) {
+    Query q;
+    if (query_of(PyList_GET_ITEM(args[0], i), &q)) goto out;
+    failed = batch_add(&b, &q);
+  }
+  if (failed) {
     PyErr_NoMemory();
     goto out;
   }
-  for (Py_ssize_t i = 0; i < n; i++) {
-    if (query_of(PyList_GET_ITEM(args[0], i), &queries[i])) goto out;
-    order[i] = (u64)((queries[i].year * 16 + queries[i].month) * 32 + queries[i].day) << 32 | (u64)i;
-  }
   if (!(c = take(self))) goto out;
   Py_BEGIN_ALLOW_THREADS
-  sort_by_birth_date(order, order + n, (size_t)n);
-  for (Py_ssize_t k = 0; k < n && !failed; k++) {
-    u32 i = (u32)order[k];
-    if (k + 4 < n)
-      for (size_t at = 0; at < sizeof(Query); at += 64) PREFETCH((const char *)&queries[(u32)order[k + 4]] + at);
-    if (k == 0) query_ready(c, &queries[i]);
-    if (k + 1 < n) query_ready(c, &queries[(u32)order[k + 1]]);
-    failed = query_run(&self->image, c, &queries[i], (int)threshold, MODE_INDEXED);
-    if (!failed && c->hit_count) {
-      found[i].at = malloc(c->hit_count * sizeof(Hit));
-      if (!found[i].at) failed = 1;
-      else memcpy(found[i].at, c->hits, (found[i].count = c->hit_count) * sizeof(Hit));
-    }
-  }
+  failed = batch_run(&self->image, c, &b, (int)threshold);
   Py_END_ALLOW_THREADS
   give_back(self, c);
   if (failed) {
@@ -155,16 +128,13 @@ static PyObject *image_screen_many(ImageObject *self, PyObject *const *args, Py_
   }
   out = PyList_New(0);
   for (Py_ssize_t i = 0; out && i < n; i++) {
-    if (!found[i].count) continue;
-    PyObject *list = hits_list(found[i].at, found[i].count), *one = list ? Py_BuildValue("nN", i, list) : NULL;
+    if (!b.found[i].count) continue;
+    PyObject *list = hits_list(b.found[i].at, b.found[i].count), *one = list ? Py_BuildValue("nN", i, list) : NULL;
     if (!one || PyList_Append(out, one)) Py_CLEAR(out);
     Py_XDECREF(one);
   }
 out:
-  for (Py_ssize_t i = 0; found && i < n; i++) free(found[i].at);
-  free(found);
-  free(order);
-  free(queries);
+  batch_end(&b);
   return out;
 }
 

@@ -10,12 +10,12 @@ static inline int max2(int a, int b) { return a > b ? a : b; }
 static inline int min2(int a, int b) { return a < b ? a : b; }
 static inline int bit(const u64 *map, u32 t) { return (int)(map[t >> 6] >> (t & 63) & 1); }
 
-typedef struct {
-  u64 key;
-  u32 off, count, bearers; /* bearers: rows with a given name that is the same in all but spelling */
-  u32 surname;             /* of the surnames that are the same but for spelling, the one most rows bear */
+typedef struct { /* what a word may stand for, but for the neighbors themselves */
+  u32 bearers; /* rows with a given name that is the same in all but spelling */
+  u32 surname; /* of the surnames that are the same but for spelling, the one most rows bear */
   u8 family[LEVELS], given[LEVELS], best_family, best_given; /* the best of those that any token found has */
-} Memo;
+} Word;
+typedef struct { u64 key; u32 off, count; } Memo; /* where in the pool the Word stands and its neighbors behind it; none: nowhere */
 typedef struct { u32 token; int undated_only, paired; } Reach; /* a surname token whose families may reach the threshold */
 typedef struct { u32 token, levels; } Mark; /* the level of each slot, four bits each; token 0: free */
 typedef struct { int bucket, weight; } Day;
@@ -24,8 +24,10 @@ typedef struct { u32 family, from, to, undated_from, undated_to; short score, cr
 struct Context { /* what one query at a time needs besides the image; one a thread */
   Mark *marks;              /* what the query touched: a hash table that stays in the first-level cache */
   u32 mark_bits;
-  Memo word[SLOTS];      /* what the words shown may stand for */
+  Word word[SLOTS];       /* what the words shown may stand for */
   const u32 *list[SLOTS]; /* their neighbours: in the pool, or in `fresh` where the word is new */
+  u32 listed[SLOTS];
+  u8 is_new[SLOTS];
   NeighbourList fresh[SLOTS];
   /* Sieves over 16 bits of the token number: what they let through is looked at, so a token too many does no harm. */
   u64 given_sieve[1024]; /* tokens with any level as a given name */
