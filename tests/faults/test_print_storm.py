@@ -23,7 +23,8 @@ from visitor.postgres import EmbeddedPostgres
 from visitor.sites.models import PrinterRow, Station
 
 TOTAL = 240
-PATIENCE = 150  # seconds; an idle machine needs about ten
+STORM = 75  # seconds at most; an idle machine needs about ten
+PATIENCE = 300  # seconds until all is settled
 
 
 @pytest.mark.slow
@@ -45,9 +46,13 @@ async def test_of_many_badges_under_random_faults_of_printers_and_database_none_
                 await office.node.sites.add(tx, row)
         numbers = await _queue(office, rows)
 
+        calm = asyncio.Event()
+
         def brisk(address: str, profile: str) -> Transport:
+            """Quick to give up in the storm; afterwards a loaded machine may take its time."""
             port = int(address.rsplit(":", 1)[1])
-            return NetworkTransport("127.0.0.1", port, profile=profile, timeouts=Timeouts(connect=0.5, answer=0.2, stall=0.4, finish=0.4))
+            timeouts = Timeouts() if calm.is_set() else Timeouts(connect=0.5, answer=0.2, stall=0.4, finish=0.4)
+            return NetworkTransport("127.0.0.1", port, profile=profile, timeouts=timeouts)
 
         async def produce(job: Job, printer_id: UUID) -> bytes:
             number = numbers[UUID(job.ref)]
@@ -63,7 +68,7 @@ async def test_of_many_badges_under_random_faults_of_printers_and_database_none_
         met = dict.fromkeys((*Fault, "paper", "power", "database", "restart"), 0)
 
         async def mischief() -> None:
-            while True:
+            while not calm.is_set():  # ended between two deeds: a worker stopped and not started again would print no more
                 index = chance.randrange(3)
                 printer, proxy = printers[index], proxies[index]
                 what = chance.choice(list(met))
@@ -92,23 +97,24 @@ async def test_of_many_badges_under_random_faults_of_printers_and_database_none_
         await worker.start()
         trouble = asyncio.create_task(mischief())
         try:
-            deadline, calm = time.monotonic() + PATIENCE, False
-            while (left := await _left(root)) and time.monotonic() < deadline:
-                if not calm and (left < TOTAL * 0.05 or time.monotonic() > deadline - PATIENCE / 2):
-                    calm = True  # the last few need a printer that lives
-                    trouble.cancel()
-                    await asyncio.gather(trouble, return_exceptions=True)
+            began = time.monotonic()
+            while (left := await _left(root)) and time.monotonic() < began + PATIENCE:
+                assert calm.is_set() or not trouble.done(), trouble
+                if not calm.is_set() and (left < TOTAL * 0.05 or time.monotonic() > began + STORM):
+                    calm.set()  # the last few need a printer that lives
+                    await trouble
                     for printer, proxy in zip(printers, proxies, strict=True):
                         printer.refill()
                         if printer._server is None:
                             await printer.start()
                         await proxy.set(Fault.NONE)
+                    await worker.stop()
+                    await worker.start()
                 await asyncio.sleep(0.05)
         finally:
-            trouble.cancel()
-            [ended] = await asyncio.gather(trouble, return_exceptions=True)
+            calm.set()
+            await trouble
             await worker.stop()
-        assert isinstance(ended, asyncio.CancelledError), ended
         found = await root.fetch("select badge_id, state from print_jobs")
         states = [row["state"] for row in found]
         assert len(found) == TOTAL and set(states) <= {"printed", "doubtful"}, {s: states.count(s) for s in states}
