@@ -10,6 +10,7 @@
 
 from .errors import CapacityError, EntryError, IndexFileError, SourceError, UnknownListError, WatchlistError
 from .index import Index
+from .known import Known
 from .matcher import Matcher
 from .records import Address, Entry, Explanation, Match, Name, Reason, Subject, Thresholds
 
@@ -21,6 +22,7 @@ __all__ = [
     "Explanation",
     "Index",
     "IndexFileError",
+    "Known",
     "Match",
     "Matcher",
     "Name",

@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 from . import names, normalize, prepare, score
 from .errors import EntryError
-from .records import Entry, Name
+from .records import Entry, Name, Subject
 
 kernel: types.ModuleType | None
 try:
@@ -58,6 +58,20 @@ def build(entries: Iterable[Entry]) -> Any:
     """An image of `entries`."""
     assert kernel is not None
     return kernel.build(entries, *names.background())
+
+
+def gather(subjects: list[Subject], parts: int) -> tuple[Any, tuple[int, ...]]:
+    """The subjects packed, to be screened against any image, and how many are in each part. Raises TypeError."""
+    assert kernel is not None
+    packed, sizes = kernel.gather(subjects, parts)
+    return packed, sizes
+
+
+def members(batch: Any, part: int, start: int, stop: int) -> list[int]:
+    """The numbers of the subjects [start, stop) of a part of what `gather` packed."""
+    assert kernel is not None
+    found: list[int] = kernel.members(batch, part, start, stop)
+    return found
 
 
 def tokens(name: Name) -> tuple[str | int, ...] | None:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import mmap
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -14,6 +15,7 @@ import msgspec
 
 from . import compiled, score
 from .errors import CapacityError, EntryError, IndexFileError
+from .known import Known
 from .prepare import PreparedEntry, prepare_entry, revision_of
 from .records import Entry, Name, Subject
 from .reference import ReferenceIndex
@@ -35,7 +37,7 @@ class _Core(Protocol):
     revision: bytes
 
     def screen(self, subject: Subject, threshold: int) -> list[RawMatch]: ...
-    def screen_many(self, subjects: list[Subject], threshold: int) -> list[tuple[int, list[RawMatch]]]: ...
+    def screen_part(self, known: Known, part: int, start: int, stop: int, threshold: int) -> list[tuple[int, list[RawMatch]]]: ...
     def entry_id(self, entry: int) -> str: ...
     def entry_digest(self, entry: int) -> bytes: ...
     def row(self, row: int) -> RowFacts: ...
@@ -82,10 +84,10 @@ class _Compiled:
         found: list[RawMatch] = self.image.screen(subject, threshold)
         return found
 
-    def screen_many(self, subjects: list[Subject], threshold: int) -> list[tuple[int, list[RawMatch]]]:
+    def screen_part(self, known: Known, part: int, start: int, stop: int, threshold: int) -> list[tuple[int, list[RawMatch]]]:
         if self.mapped is not None:
             self.mapped.check()
-        found: list[tuple[int, list[RawMatch]]] = self.image.screen_many(subjects, threshold)
+        found: list[tuple[int, list[RawMatch]]] = self.image.screen_batch(known.packed, part, start, stop, threshold)
         if self.mapped is not None and found:
             self.mapped.check()
         return found
@@ -106,8 +108,9 @@ class _Reference:
     def screen(self, subject: Subject, threshold: int) -> list[RawMatch]:
         return [(raw.entry, raw.row, raw.total, raw.parts) for raw in self.index.screen(subject, threshold)]
 
-    def screen_many(self, subjects: list[Subject], threshold: int) -> list[tuple[int, list[RawMatch]]]:
-        return [(i, raw) for i, subject in enumerate(subjects) if (raw := self.screen(subject, threshold))]
+    def screen_part(self, known: Known, part: int, start: int, stop: int, threshold: int) -> list[tuple[int, list[RawMatch]]]:
+        mine = known.members(part, start, stop)
+        return [(i, raw) for i in mine if (raw := self.screen(known.subjects[i], threshold))]
 
     def entry_id(self, entry: int) -> str:
         return self.index.entries[entry].id
@@ -229,13 +232,16 @@ class Index:
     def screen_raw(self, subject: Subject, threshold: int) -> list[RawMatch]:
         return self._core.screen(subject, threshold)
 
-    def matching_raw(self, subjects: list[Subject], threshold: int) -> list[tuple[int, list[RawMatch]]]:
-        """Of the subjects that match anything, their place in the list and what they match. Most match nothing: what is
-        not made for them need not be looked at by the garbage collector, which would cost more than the screening."""
-        return self._core.screen_many(subjects, threshold)
+    def matching_raw(
+        self, known: Known, threshold: int, part: int = 0, start: int = 0, stop: int = sys.maxsize
+    ) -> list[tuple[int, list[RawMatch]]]:
+        """Of the subjects [start, stop) of a part those that match anything, in any order: their place in `known` and what they
+        match. Most match nothing: what is not made for them need not be looked at by the garbage collector, which would cost
+        more than the screening."""
+        return self._core.screen_part(known, part, start, stop, threshold)
 
     def screen_many_raw(self, subjects: list[Subject], threshold: int) -> list[list[RawMatch]]:
-        found = dict(self.matching_raw(subjects, threshold))
+        found = dict(self.matching_raw(Known(subjects, parts=1), threshold))
         return [found.get(i, []) for i in range(len(subjects))]
 
     def entry_id(self, entry: int) -> str:

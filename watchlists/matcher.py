@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from operator import itemgetter
 
 import msgspec
 
@@ -15,11 +16,14 @@ from . import compiled
 from .errors import UnknownListError
 from .explain import explain
 from .index import Index, RawMatch
+from .known import Known
 from .prepare import subject_digest
 from .records import Entry, Explanation, Match, Subject, Thresholds
 from .reference import FIELDS
 from .score import CONTRADICTION, UNIT
 
+_Found = tuple[int, list[Match]]  # the subject's place, and what it matches
+_SLICE = 65_536  # subjects screened before `progress` is told
 _CHUNKS = (2048, 262_144)  # subjects a worker takes at a time: many, for neighboring birth dates; few where the others would be idle
 
 
@@ -123,17 +127,35 @@ class Matcher:
 
     def _screen_chunk(self, chunk: list[Subject]) -> list[list[Match] | None]:
         out: list[list[Match] | None] = [None] * len(chunk)
-        for one in self._lists.values():
-            threshold = _eighths(one.thresholds.amber)
-            for index, withdrawn in ((one.index, one.withdrawn), (one.added, frozenset[str]())):
-                if index is None:
-                    continue
-                for i, raw in index.matching_raw(chunk, threshold):
-                    out[i] = (out[i] or []) + _matches(one, index, raw, chunk[i], withdrawn)
-        for matches in out:
-            if matches:
-                matches.sort(key=_order)
+        for i, matches in _screen_part(self._lists.values(), Known(chunk, parts=1), 0, 0, len(chunk)):
+            out[i] = matches
         return out
+
+    def rescreen(self, known: Known, progress: Callable[[int], None] | None = None) -> list[tuple[int, list[Match]]]:
+        """Of visitors kept ready those who match anything, as (place in `known`, matches), in the order of their places.
+
+        Screened by as many threads as `known` has parts, against the lists as they are when this is called. `progress` is told
+        how many are done, now and then, by one thread at a time.
+        """
+        lists, counting = tuple(self._lists.values()), threading.Lock()
+        done = 0
+
+        def screen(part: int) -> list[_Found]:
+            nonlocal done
+            found: list[_Found] = []
+            for start in range(0, known.size(part), _SLICE):
+                stop = min(start + _SLICE, known.size(part))
+                found += _screen_part(lists, known, part, start, stop)
+                with counting:
+                    done += stop - start
+                    if progress is not None:
+                        progress(done)
+            return found
+
+        with ThreadPoolExecutor(known.parts) as pool:
+            found = [one for part in pool.map(screen, range(known.parts)) for one in part]
+        found.sort(key=itemgetter(0))
+        return found
 
     def explain(self, match: Match) -> Explanation:
         """Why a match was shown, in words. The match must carry its subject (those of `screen` do)."""
@@ -197,6 +219,22 @@ def _order(match: Match) -> tuple[float, str, str]:
 
 def _eighths(bits: float) -> int:
     return -int(-bits * UNIT // 1)  # rounded up: no match under its threshold
+
+
+def _screen_part(lists: Iterable[_List], known: Known, part: int, start: int, stop: int) -> list[_Found]:
+    """Of the subjects [start, stop) of a part those who match anything, on any list, with all they match."""
+    out: dict[int, list[Match]] = {}
+    for one in lists:
+        threshold = _eighths(one.thresholds.amber)
+        for index, withdrawn in ((one.index, one.withdrawn), (one.added, frozenset[str]())):
+            if index is None:
+                continue
+            for i, raw in index.matching_raw(known, threshold, part, start, stop):
+                if matches := _matches(one, index, raw, known.subjects[i], withdrawn):
+                    out.setdefault(i, []).extend(matches)
+    for matches in out.values():
+        matches.sort(key=_order)
+    return list(out.items())
 
 
 def _screen_list(one: _List, subject: Subject) -> list[Match]:

@@ -4,7 +4,8 @@ from datetime import date
 import pytest
 
 import watchlists
-from watchlists import Entry, EntryError, Index, Matcher, Name, Subject, Thresholds, UnknownListError, testing
+from watchlists import Entry, EntryError, Index, Known, Matcher, Name, Subject, Thresholds, UnknownListError, compiled, testing
+from watchlists import matcher as matcher_module
 
 
 def test_the_public_surface_is_pinned() -> None:
@@ -16,6 +17,7 @@ def test_the_public_surface_is_pinned() -> None:
         "Explanation",
         "Index",
         "IndexFileError",
+        "Known",
         "Match",
         "Matcher",
         "Name",
@@ -115,6 +117,33 @@ def test_many_subjects_are_answered_in_the_order_they_came_in(workers: int) -> N
         found = list(matcher.screen_many(given, workers=workers, progress=told.append))
         assert [matches[0].entry_id for matches in found] == expected
     assert told.count(8000) == 2 and len(told) > 2
+
+
+@pytest.mark.parametrize(("parts", "slow"), [(1, False), (2, False), (5, True), (300, False), (2, None)])
+def test_visitors_kept_ready_match_as_they_do_one_by_one(parts: int, slow: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matcher_module, "_SLICE", 3)  # several to a part
+    if slow is None:  # nowhere a compiler
+        monkeypatch.setattr(compiled, "kernel", None)
+    listed = list(testing.entries(8))
+    matcher = Matcher({"offenders": Index.build(listed), "barred": Index.build(listed[:2], reference=bool(slow))}, Thresholds(15.0, 20.0))
+    matcher.add([BARRED, listed[3]], list="offenders")
+    matcher.withdraw([listed[5].id], list="offenders")
+    visitors = [OTTILIE, *map(testing.subject_of, listed), *testing.subjects(2, seed=8), OTTILIE]
+    known, told = Known(iter(visitors), parts), list[int]()
+    assert len(known) == sum(map(known.size, range(known.parts))) == len(visitors)
+    found = matcher.rescreen(known, told.append)
+    assert found == [(place, matches) for place, subject in enumerate(visitors) if (matches := matcher.screen(subject))]
+    assert [place for place, _ in found] == [0, 1, 2, 3, 4, 5, 7, 8, 11]
+    assert told == sorted(told) and told[-1] == len(visitors)
+    matcher.swap(Index.build([BARRED]), list="barred")
+    again = {place for place, matches in matcher.rescreen(known) if any(match.list == "barred" for match in matches)}
+    assert again == {0, 11}, "kept, and asked again"
+
+
+def test_nobody_kept_ready_matches_nothing() -> None:
+    assert _matcher().rescreen(Known([])) == []
+    with pytest.raises((TypeError, AttributeError)):
+        Known(["no subject"])  # type: ignore[list-item]
 
 
 def test_screening_while_lists_are_swapped_is_safe_from_several_threads() -> None:

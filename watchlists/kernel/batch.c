@@ -1,5 +1,6 @@
 /* Many visitors at once: what is written of each waits, packed one behind the other, until they are answered in order of birth
- * date. Neighbors in that order share days and rows; as queries of half a kilobyte each they would not fit the cache. */
+ * date. Neighbors in that order share days and rows; as queries of half a kilobyte each they would not fit the cache. A batch
+ * may be answered in parts side by side: who shares a surname is in one part, so that no word is looked up by two threads. */
 #include "query.h"
 
 typedef struct {
@@ -7,18 +8,18 @@ typedef struct {
 } Written; /* then the words; Fields if they are described; the ids */
 enum { WRITTEN_MOST = sizeof(Written) + SLOTS * MAX_TOKEN + sizeof(Fields) + 8 * sizeof(u64) };
 
-int batch_begin(Batch *b, size_t count) {
+int batch_begin(Batch *b, size_t count, int parts) {
   size_t room = count ? count : 1;
   memset(b, 0, sizeof *b);
+  b->parts = parts;
   b->start = malloc(room * sizeof *b->start);
-  b->order = malloc(room * 2 * sizeof *b->order);
-  b->found = calloc(room, sizeof *b->found);
-  return b->start && b->order && b->found ? 0 : -1;
+  b->order = malloc(room * sizeof *b->order);
+  b->part = malloc(room);
+  return b->start && b->order && b->part ? 0 : -1;
 }
 
 void batch_end(Batch *b) {
-  for (size_t i = 0; b->found && i < b->count; i++) free(b->found[i].at);
-  free(b->found);
+  free(b->part);
   free(b->order);
   free(b->start);
   free(b->text);
@@ -48,6 +49,7 @@ int batch_add(Batch *b, const Query *q) {
   }
   memcpy(to, q->ids, head.id_count * sizeof *q->ids);
   to += head.id_count * sizeof *q->ids;
+  b->part[b->count] = (u8)(b->parts > 1 ? hash_word(q->name.text[SLOT_S1], q->name.length[SLOT_S1]) % (u64)b->parts : 0);
   b->order[b->count] = (u64)((q->year * 16 + q->month) * 32 + q->day) << 32 | (u64)b->count;
   b->start[b->count++] = b->used;
   b->used = (size_t)(to - b->text);
@@ -81,38 +83,78 @@ static void read_query(const Batch *b, u64 ordered, Query *q) {
   memcpy(q->ids, from, head.id_count * sizeof *q->ids);
 }
 
-/* date << 32 | place, by date: two counting passes over 11 bits each, through `spare` (years past 8191 come out of order, which only costs time). */
-static void sort_by_birth_date(u64 *order, u64 *spare, size_t n) {
-  for (int shift = 32; shift < 54; shift += 11) {
-    u32 start[2049] = {0};
-    for (size_t i = 0; i < n; i++) start[(order[i] >> shift & 2047) + 1]++;
-    for (int k = 0; k < 2048; k++) start[k + 1] += start[k];
-    for (size_t i = 0; i < n; i++) spare[start[order[i] >> shift & 2047]++] = order[i];
+/* One counting pass over `n` of at most 2,048 keys, which keeps the order of equal ones. */
+#define COUNTING_PASS(to, from, n, key)                                        \
+  do {                                                                         \
+    size_t begin[2049] = {0};                                                  \
+    for (size_t i = 0; i < (n); i++) begin[(key((from)[i])) + 1]++;            \
+    for (int k = 0; k < 2048; k++) begin[k + 1] += begin[k];                   \
+    for (size_t i = 0; i < (n); i++) (to)[begin[key((from)[i])]++] = (from)[i]; \
+  } while (0)
+#define DATE_LOW(o) ((o) >> 32 & 2047)
+#define DATE_HIGH(o) ((o) >> 43 & 2047) /* years past 8191 come out of order, which only costs time */
+#define PART_OF(o) (b->part[(u32)(o)])
+
+int batch_sort(Batch *b) {
+  u64 *spare = malloc((b->count ? b->count : 1) * sizeof *spare);
+  if (!spare) return -1;
+  COUNTING_PASS(spare, b->order, b->count, DATE_LOW);
+  COUNTING_PASS(b->order, spare, b->count, DATE_HIGH);
+  if (b->parts > 1) {
+    COUNTING_PASS(spare, b->order, b->count, PART_OF);
     u64 *done = spare;
-    spare = order;
-    order = done;
+    spare = b->order;
+    b->order = done;
   }
+  free(spare);
+  return 0;
 }
 
-int batch_run(const Image *x, Context *c, Batch *b, int threshold) {
+size_t batch_part(const Batch *b, int part) {
+  size_t lo = 0, hi = b->count;
+  while (lo < hi) {
+    size_t mid = lo + (hi - lo) / 2;
+    if (b->part[(u32)b->order[mid]] < part) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo;
+}
+
+static int keep(Found *found, u32 visitor, const Context *c) {
+  if (found->count == found->room) {
+    size_t room = found->room * 2 + 64;
+    FoundOne *more = realloc(found->at, room * sizeof *more);
+    if (!more) return -1;
+    found->at = more;
+    found->room = room;
+  }
+  Hit *hits = malloc(c->hit_count * sizeof *hits);
+  if (!hits) return -1;
+  memcpy(hits, c->hits, c->hit_count * sizeof *hits);
+  found->at[found->count++] = (FoundOne){visitor, c->hit_count, hits};
+  return 0;
+}
+
+void found_end(Found *found) {
+  for (size_t i = 0; i < found->count; i++) free(found->at[i].hits);
+  free(found->at);
+}
+
+int batch_run(const Image *x, Context *c, const Batch *b, size_t first, size_t end, int threshold, Found *found) {
   Query asked[2];
-  sort_by_birth_date(b->order, b->order + b->count, b->count);
-  for (size_t k = 0; k < b->count; k++) {
-    if (k + 8 < b->count) PREFETCH(&b->start[(u32)b->order[k + 8]]);
-    if (k + 4 < b->count) {
+  for (size_t k = first; k < end; k++) {
+    if (k + 8 < end) PREFETCH(&b->start[(u32)b->order[k + 8]]);
+    if (k + 4 < end) {
       const u8 *soon = b->text + b->start[(u32)b->order[k + 4]];
       PREFETCH(soon);
       PREFETCH(soon + 64);
     }
-    for (size_t next = k ? k + 1 : 0; next <= k + 1 && next < b->count; next++) { /* one ahead: query_ready asks the memory for it */
+    for (size_t next = k > first ? k + 1 : k; next <= k + 1 && next < end; next++) { /* one ahead: query_ready asks the memory for it */
       read_query(b, b->order[next], &asked[next & 1]);
       query_ready(c, &asked[next & 1]);
     }
     if (query_run(x, c, &asked[k & 1], threshold, MODE_INDEXED)) return -1;
-    if (!c->hit_count) continue;
-    Found *found = &b->found[(u32)b->order[k]];
-    if (!(found->at = malloc(c->hit_count * sizeof(Hit)))) return -1;
-    memcpy(found->at, c->hits, (found->count = c->hit_count) * sizeof(Hit));
+    if (c->hit_count && keep(found, (u32)b->order[k], c)) return -1;
   }
   return 0;
 }

@@ -311,17 +311,23 @@ void query_ready(const Context *c, Query *q); /* before query_run; what it will 
 int query_run(const Image *x, Context *c, const Query *q, int threshold, int mode); /* 0, or -1 out of memory; hits sorted */
 
 /* --- batch.c --- */
-typedef struct { Hit *at; u32 count; } Found;
-typedef struct { /* visitors waiting; all zero before batch_begin */
+enum { PARTS_MOST = 255 };
+typedef struct { /* visitors waiting; batch_end in any case once batch_begin was called */
   u8 *text;
   size_t used, room, *start, count;
-  u64 *order; /* birth date << 32 | visitor, and as much room again to sort in */
-  Found *found; /* by visitor */
+  u64 *order; /* birth date << 32 | visitor */
+  u8 *part;   /* of each visitor */
+  int parts;
 } Batch;
-int batch_begin(Batch *b, size_t count); /* room for so many; -1 out of memory, as the others; batch_end in any case */
+typedef struct { u32 visitor, count; Hit *hits; } FoundOne;
+typedef struct { FoundOne *at; size_t count, room; } Found; /* all zero at first */
+int batch_begin(Batch *b, size_t count, int parts); /* room for so many; -1 out of memory, as the others */
 int batch_add(Batch *b, const Query *q);
-int batch_run(const Image *x, Context *c, Batch *b, int threshold);
+int batch_sort(Batch *b); /* once all are there; from then on it is only read */
+size_t batch_part(const Batch *b, int part); /* where the part's visitors begin in `order` */
+int batch_run(const Image *x, Context *c, const Batch *b, size_t first, size_t end, int threshold, Found *found); /* those of `order` */
 void batch_end(Batch *b);
+void found_end(Found *found);
 
 static inline int day_bucket(int year, int month, int day) {
   if (year < FIRST_YEAR || year >= FIRST_YEAR + YEARS || month < 1 || month > 12 || day < 1 || day > 31) return -1;

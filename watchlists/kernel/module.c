@@ -3,13 +3,13 @@
 
 /* --- the Image type --- */
 
-enum { IDLE = 32 }; /* contexts kept for later calls; more threads than that make their own */
+enum { KEPT = 32, NOT_KEPT = -1 }; /* contexts kept for later calls; more threads than that make their own */
 typedef struct {
   PyObject_HEAD
   Py_buffer buffer;
   Image image;
-  Context *idle[IDLE];
-  int idle_count;
+  Context *idle[KEPT]; /* NULL where there is none, or where it is out */
+  u8 out[KEPT];
   u64 rows_seen, rows_scored;
 } ImageObject;
 
@@ -18,7 +18,8 @@ static PyTypeObject ImageType;
 static PyObject *attach(PyObject *bytes, int verify, const char **wrong) {
   ImageObject *self = PyObject_New(ImageObject, &ImageType);
   if (!self) return NULL;
-  self->idle_count = 0;
+  memset(self->idle, 0, sizeof self->idle);
+  memset(self->out, 0, sizeof self->out);
   self->rows_seen = self->rows_scored = 0;
   if (PyObject_GetBuffer(bytes, &self->buffer, PyBUF_SIMPLE)) {
     self->buffer.obj = NULL;
@@ -34,23 +35,40 @@ static PyObject *attach(PyObject *bytes, int verify, const char **wrong) {
 }
 
 static void image_dealloc(ImageObject *self) {
-  while (self->idle_count) context_free(self->idle[--self->idle_count]);
+  for (int i = 0; i < KEPT; i++) context_free(self->idle[i]);
   if (self->buffer.obj) PyBuffer_Release(&self->buffer);
   PyObject_Free(self);
 }
 
-/* The GIL guards the list of idle contexts. */
-static Context *take(ImageObject *self) {
-  Context *c = self->idle_count ? self->idle[--self->idle_count] : context_new(&self->image);
-  if (!c) PyErr_NoMemory();
+/* A context, and its place among those kept. A part of a batch asks for the same place again, where its words are known; -1:
+ * any. The GIL guards them. */
+static Context *take(ImageObject *self, int wanted, int *place) {
+  *place = wanted >= 0 && wanted < KEPT && !self->out[wanted] ? wanted : NOT_KEPT;
+  for (int i = 0; i < KEPT && *place == NOT_KEPT; i++)
+    if (self->idle[i]) *place = i;
+  for (int i = 0; i < KEPT && *place == NOT_KEPT; i++)
+    if (!self->out[i]) *place = i;
+  Context *c = *place == NOT_KEPT ? NULL : self->idle[*place];
+  if (!c && !(c = context_new(&self->image))) {
+    PyErr_NoMemory();
+    return NULL;
+  }
+  if (*place != NOT_KEPT) {
+    self->idle[*place] = NULL;
+    self->out[*place] = 1;
+  }
   return c;
 }
-static void give_back(ImageObject *self, Context *c) {
+static void give_back(ImageObject *self, Context *c, int place) {
   self->rows_seen += c->rows_seen;
   self->rows_scored += c->rows_scored;
   c->rows_seen = c->rows_scored = 0;
-  if (self->idle_count < IDLE) self->idle[self->idle_count++] = c;
-  else context_free(c);
+  if (place == NOT_KEPT) {
+    context_free(c);
+  } else {
+    self->idle[place] = c;
+    self->out[place] = 0;
+  }
 }
 
 static PyObject *hits_list(const Hit *hits, u32 count) {
@@ -79,62 +97,135 @@ static PyObject *image_screen(ImageObject *self, PyObject *const *args, Py_ssize
   long mode = count == 3 ? PyLong_AsLong(args[2]) : MODE_INDEXED;
   Query q;
   if (PyErr_Occurred() || query_of(args[0], &q)) return NULL;
-  Context *c = take(self);
+  int failed, place;
+  Context *c = take(self, -1, &place);
   if (!c) return NULL;
-  int failed;
   Py_BEGIN_ALLOW_THREADS
   query_ready(c, &q);
   failed = query_run(&self->image, c, &q, (int)threshold, (int)mode);
   Py_END_ALLOW_THREADS
   PyObject *out = failed ? PyErr_NoMemory() : hits_list(c->hits, c->hit_count);
-  give_back(self, c);
+  give_back(self, c, place);
   return out;
 }
 
-/* Many subjects at once: read them all, then let the GIL go. */
-static PyObject *image_screen_many(ImageObject *self, PyObject *const *args, Py_ssize_t count) {
-  if (count != 2 || !PyList_Check(args[0])) {
-    PyErr_SetString(PyExc_TypeError, "screen_many(list of subjects, threshold)");
+/* --- batches --- */
+
+static const char BATCH[] = "watchlists._kernel.batch";
+
+static void batch_free(PyObject *capsule) {
+  Batch *b = PyCapsule_GetPointer(capsule, BATCH);
+  batch_end(b);
+  free(b);
+}
+
+enum { AT_A_TIME = 2048 }; /* subjects read before another thread may have the GIL: half a millisecond */
+
+static PyObject *gather(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *list, *subjects, *capsule = NULL;
+  int parts;
+  if (!PyArg_ParseTuple(args, "O!i", &PyList_Type, &list, &parts)) return NULL;
+  if (PyList_GET_SIZE(list) > INT32_MAX || parts < 1 || parts > PARTS_MOST) {
+    PyErr_SetString(PyExc_OverflowError, "too many subjects or parts at once");
     return NULL;
   }
-  Py_ssize_t n = PyList_GET_SIZE(args[0]);
-  if (n > INT32_MAX) {
-    PyErr_SetString(PyExc_OverflowError, "too many subjects at once");
+  Batch *b = calloc(1, sizeof *b);
+  if (!b) return PyErr_NoMemory();
+  if (!(subjects = PyList_AsTuple(list))) { /* which nobody can change meanwhile */
+    free(b);
     return NULL;
   }
-  long threshold = PyLong_AsLong(args[1]);
-  if (PyErr_Occurred()) return NULL;
-  Batch b;
-  PyObject *out = NULL;
-  Context *c;
-  int failed = batch_begin(&b, (size_t)n);
+  Py_ssize_t n = PyTuple_GET_SIZE(subjects);
+  int failed = batch_begin(b, (size_t)n, parts);
   for (Py_ssize_t i = 0; i < n && !failed; i++) {
     Query q;
-    if (query_of(PyList_GET_ITEM(args[0], i), &q)) goto out;
-    failed = batch_add(&b, &q);
+    failed = query_of(PyTuple_GET_ITEM(subjects, i), &q) || batch_add(b, &q);
+    if (i % AT_A_TIME == AT_A_TIME - 1) {
+      Py_BEGIN_ALLOW_THREADS
+      Py_END_ALLOW_THREADS
+    }
   }
-  if (failed) {
-    PyErr_NoMemory();
-    goto out;
+  if (!failed) {
+    Py_BEGIN_ALLOW_THREADS
+    failed = batch_sort(b);
+    Py_END_ALLOW_THREADS
   }
-  if (!(c = take(self))) goto out;
+  Py_DECREF(subjects);
+  if (!failed) capsule = PyCapsule_New(b, BATCH, batch_free);
+  if (!capsule) {
+    batch_end(b);
+    free(b);
+    return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+  }
+  PyObject *sizes = PyTuple_New(parts);
+  for (int part = 0; sizes && part < parts; part++) {
+    PyObject *size = PyLong_FromSize_t(batch_part(b, part + 1) - batch_part(b, part));
+    if (!size) Py_CLEAR(sizes);
+    else PyTuple_SET_ITEM(sizes, part, size);
+  }
+  if (!sizes) {
+    Py_DECREF(capsule);
+    return NULL;
+  }
+  return Py_BuildValue("NN", capsule, sizes);
+}
+
+/* The batch of a capsule, and where in its order the visitors [start, stop) of a part stand; NULL with an error set. */
+static const Batch *part_of(PyObject *capsule, int part, Py_ssize_t start, Py_ssize_t stop, size_t *first, size_t *end) {
+  const Batch *b = PyCapsule_GetPointer(capsule, BATCH);
+  if (!b) return NULL;
+  *first = *end = b->count;
+  if (part < 0 || part >= b->parts || start < 0 || stop < start) {
+    PyErr_SetString(PyExc_IndexError, "no such part of the batch");
+    return NULL;
+  }
+  size_t from = batch_part(b, part), to = batch_part(b, part + 1), size = to - from;
+  *first = from + ((size_t)start < size ? (size_t)start : size);
+  *end = from + ((size_t)stop < size ? (size_t)stop : size);
+  return b;
+}
+
+static PyObject *members(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *capsule;
+  int part;
+  Py_ssize_t start, stop;
+  size_t first, end;
+  if (!PyArg_ParseTuple(args, "Oinn", &capsule, &part, &start, &stop)) return NULL;
+  const Batch *b = part_of(capsule, part, start, stop, &first, &end);
+  PyObject *out = b ? PyList_New((Py_ssize_t)(end - first)) : NULL;
+  for (size_t k = first; out && k < end; k++) {
+    PyObject *number = PyLong_FromUnsignedLong((u32)b->order[k]);
+    if (!number) Py_CLEAR(out);
+    else PyList_SET_ITEM(out, (Py_ssize_t)(k - first), number);
+  }
+  return out;
+}
+
+static PyObject *image_screen_batch(ImageObject *self, PyObject *args) {
+  PyObject *capsule, *out = NULL;
+  int part, threshold, place;
+  Py_ssize_t start, stop;
+  size_t first, end;
+  if (!PyArg_ParseTuple(args, "Oinni", &capsule, &part, &start, &stop, &threshold)) return NULL;
+  const Batch *b = part_of(capsule, part, start, stop, &first, &end);
+  Context *c = b ? take(self, part, &place) : NULL;
+  if (!c) return NULL;
+  Found found = {0};
+  int failed;
   Py_BEGIN_ALLOW_THREADS
-  failed = batch_run(&self->image, c, &b, (int)threshold);
+  failed = batch_run(&self->image, c, b, first, end, threshold, &found);
   Py_END_ALLOW_THREADS
-  give_back(self, c);
-  if (failed) {
-    PyErr_NoMemory();
-    goto out;
+  give_back(self, c, place);
+  if (failed) PyErr_NoMemory();
+  else out = PyList_New((Py_ssize_t)found.count);
+  for (size_t i = 0; out && i < found.count; i++) {
+    PyObject *list = hits_list(found.at[i].hits, found.at[i].count), *one = list ? Py_BuildValue("IN", found.at[i].visitor, list) : NULL;
+    if (!one) Py_CLEAR(out);
+    else PyList_SET_ITEM(out, (Py_ssize_t)i, one);
   }
-  out = PyList_New(0);
-  for (Py_ssize_t i = 0; out && i < n; i++) {
-    if (!b.found[i].count) continue;
-    PyObject *list = hits_list(b.found[i].at, b.found[i].count), *one = list ? Py_BuildValue("nN", i, list) : NULL;
-    if (!one || PyList_Append(out, one)) Py_CLEAR(out);
-    Py_XDECREF(one);
-  }
-out:
-  batch_end(&b);
+  found_end(&found);
   return out;
 }
 
@@ -185,7 +276,8 @@ static PyObject *image_row(ImageObject *self, PyObject *arg) {
 
 static PyObject *image_forget(ImageObject *self, PyObject *ignored) {
   (void)ignored;
-  for (int i = 0; i < self->idle_count; i++) context_forget(self->idle[i]);
+  for (int i = 0; i < KEPT; i++)
+    if (self->idle[i]) context_forget(self->idle[i]);
   Py_RETURN_NONE;
 }
 
@@ -206,7 +298,7 @@ static PyObject *image_bytes(ImageObject *self, PyObject *ignored) {
 
 static PyMethodDef image_methods[] = {
     {"screen", (PyCFunction)(void (*)(void))image_screen, METH_FASTCALL, "screen(subject, threshold[, mode]) -> [(entry, row, total, parts)]"},
-    {"screen_many", (PyCFunction)(void (*)(void))image_screen_many, METH_FASTCALL, "screen_many(subjects, threshold) -> [(number of the subject, its list)], of those who have any"},
+    {"screen_batch", (PyCFunction)image_screen_batch, METH_VARARGS, "screen_batch(batch, part, start, stop, threshold) -> [(number of the subject, its list)], of those [start, stop) of the part who have any"},
     {"entry_id", (PyCFunction)image_entry_id, METH_O, "the id of an entry"},
     {"entry_digest", (PyCFunction)image_entry_digest, METH_O, "eight bytes over everything an entry says"},
     {"row", (PyCFunction)image_row, METH_O, "a row's tokens and birth date"},
@@ -300,6 +392,8 @@ static PyMethodDef functions[] = {
     {"connect", (PyCFunction)(void (*)(void))connect_to, METH_VARARGS | METH_KEYWORDS, "what the kernel leaves to Python"},
     {"configure", configure, METH_O, "read the weights of the score module"},
     {"build", build, METH_VARARGS, "build(entries, family background, given background) -> Image"},
+    {"gather", gather, METH_VARARGS, "gather(list of subjects, parts) -> (a batch to be screened against any image, its parts side by side; how many are in each)"},
+    {"members", members, METH_VARARGS, "members(batch, part, start, stop) -> [number of the subject], in the order in which they are screened"},
     {"attach", attach_to, METH_O, "attach(bytes) -> Image; ValueError says what is wrong with them"},
     {"tokens", tokens_of, METH_O, "a Name's tokens"},
     {NULL, NULL, 0, NULL}};
