@@ -13,9 +13,10 @@ __all__ = ["Known"]
 class Known:
     """Subjects read, folded and put in order of birth date once, to be screened any number of times (`Matcher.rescreen`).
 
-    `parts` of them, 1 to 255, are screened side by side, a thread each. A part has all subjects of some surnames, so that what one thread
-    has learned of a word is not learned by another too. Takes some 80 bytes a subject besides the subjects themselves, which are
-    kept for the matches to name. Safe to use from several threads. Raises TypeError for what is no subject.
+    `parts` of them, 1 to 255, are screened side by side, a thread each. A part has all subjects of some surnames, so that what
+    one thread has learned of a word is not learned by another too. Takes some 70 bytes a subject besides the subjects
+    themselves, which are kept for the matches to name. Safe to use from several threads. Raises TypeError or AttributeError for
+    what is no subject.
     """
 
     __slots__ = ("_sizes", "packed", "parts", "subjects")
