@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import math
 import os
 import select
 import threading
@@ -25,8 +27,8 @@ from . import wiegand
 from .cards.read import CardFormat, CardRead
 from .errors import ConfigError, ReaderLostError, ReaderUnavailableError
 from .events import CardPresented, DoorEvent, KeysPressed, ReaderBack, ReaderLost, Tampered, Unreadable
-from .line import DescriptorLine, Line, SerialLine, TcpLine, check_line, open_line
-from .log import log_traffic
+from .line import DescriptorLine, SerialLine, TcpLine, check_line
+from .osdp_channel import BusChannel
 
 __all__ = ["Color", "DoorBus", "DoorReader"]
 
@@ -37,10 +39,15 @@ _BUSY_S = 0.001
 _BUSY_FOR_S = 0.05
 # libosdp waits five minutes before it asks a reader again that it gave up on; asked anew it answers in 0.03 s.
 _RETRY_S = 0.8
-_REOPEN_S = 0.5
 # A silent reader is polled this long before it counts as lost (libosdp alone takes about 8 s to say so).
 _SILENCE_S = 3.0
+# A command is tried again until its caller gives up, and not at all in the last moment: libosdp waits 200 ms for an answer.
 _COMMAND_TIMEOUT_S = 3.0
+_ANSWER_S = 0.25
+# A reader that was late for libosdp is back in a quarter of a second; commands of this long wait for it.
+_BACK_S = 1.0
+# OUT, LED, BUZ, TEXT (SIA OSDP 2.2, table 3).
+_COMMAND_CODES = frozenset(range(0x68, 0x6C))
 _QUEUE_LIMIT = 10_000
 
 
@@ -69,78 +76,21 @@ def driver() -> Any:
     return osdp
 
 
-class BusChannel:
-    """libosdp's way to a line. It is asked for bytes and takes bytes; a line that is gone is opened again from here."""
-
-    _next_id = 1
-
-    def __init__(self, config: SerialLine | TcpLine | DescriptorLine, name: str) -> None:
-        self.id = BusChannel._next_id
-        BusChannel._next_id += 1
-        self._config = config
-        self._name = name
-        self._line: Line | None = None
-        self._closed_at = 0.0
-        self.heard_at = 0.0
-        self.reopen()
-
-    def reopen(self) -> None:
-        """Try to open the line; a line that cannot be opened stays closed until the next try."""
-        self.close()
-        try:
-            self._line = open_line(self._config, self._name)
-        except ReaderLostError:
-            self._closed_at = time.monotonic()
-
-    def due(self, now: float) -> bool:
-        """Whether it is time to try to open a closed line again."""
-        return self._line is None and now - self._closed_at >= _REOPEN_S
-
-    def fileno(self) -> int:
-        return -1 if self._line is None else self._line.fileno()
-
-    def read(self, size: int) -> bytes:
-        if self._line is None:
-            return b""
-        try:
-            data = self._line.read(size)
-        except ReaderLostError:
-            self._lost()
-            return b""
-        if data:
-            self.heard_at = time.monotonic()
-            log_traffic(self._name, "<", data)
-        return data
-
-    def write(self, data: bytes) -> int:
-        if self._line is None:
-            return len(data)  # libosdp times out on the answer, which is what a cut cable looks like
-        log_traffic(self._name, ">", data)
-        try:
-            return self._line.write(bytes(data))
-        except ReaderLostError:
-            self._lost()
-            return len(data)
-
-    def flush(self) -> None:
-        while self.read(4096):
-            pass
-
-    def close(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
-
-    def _lost(self) -> None:
-        self.close()
-        self._closed_at = time.monotonic()
-
-
 class _Command:
-    def __init__(self, index: int, body: dict[str, Any], done: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> None:
-        self.index, self.body, self.done, self.loop = index, body, done, loop
+    def __init__(self, index: int, body: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.index, self.body, self.loop = index, body, loop
+        self.done: asyncio.Future[None] = loop.create_future()
+        self._until = time.monotonic() + _COMMAND_TIMEOUT_S - _ANSWER_S
+        self._finished = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its caller still waits, and an answer to what is sent now would still reach it. For any thread."""
+        return not self._finished and not self.done.done() and time.monotonic() < self._until
 
     def finish(self, error: Exception | None) -> None:
+        self._finished = True
+
         def settle() -> None:
             if self.done.done():
                 return
@@ -165,11 +115,15 @@ class DoorBus:
         self._readers = tuple(readers)
         _check(self._readers)
         self._index = {reader.name: index for index, reader in enumerate(self._readers)}
+        self._places = {(reader.line, reader.address): index for index, reader in enumerate(self._readers)}
         self._channels: dict[Any, BusChannel] = {}
         self._events: asyncio.Queue[DoorEvent | None] = asyncio.Queue(_QUEUE_LIMIT)
         self._commands: deque[_Command] = deque()
         self._pending: list[deque[_Command]] = [deque() for _ in self._readers]
+        # What libosdp has in hand, one for each reader: it cannot be asked to give back a command it began.
+        self._given: list[_Command | None] = [None] * len(self._readers)
         self._online = [False] * len(self._readers)
+        self._late_at = [-math.inf] * len(self._readers)
         self._reported = [False] * len(self._readers)
         self._retry_at = [0.0] * len(self._readers)
         self._tampered = [False] * len(self._readers)
@@ -225,7 +179,7 @@ class DoorBus:
             self._wake()
             await asyncio.to_thread(self._thread.join)
             self._thread = None
-        for command in [*self._commands, *(command for queue in self._pending for command in queue)]:
+        for command in [*self._commands, *(each for queue in self._pending for each in queue), *filter(None, self._given)]:
             command.finish(ReaderLostError(self._readers[command.index].name, "The door bus was closed."))
         self._commands.clear()
         for channel in self._channels.values():
@@ -238,7 +192,8 @@ class DoorBus:
         # Reports of the thread are still on their way into the loop: the end comes after them.
         asyncio.get_running_loop().call_soon(self._put, None)
 
-    # Commands
+    # Commands. One that fails because the reader was late, or gone for a moment, is tried again until ``_COMMAND_TIMEOUT_S``.
+    # ReaderLostError means that it was not confirmed: nothing of it is sent from then on.
 
     async def led(self, reader: str, color: Color, *, seconds: float | None = None, blink: bool = False, led: int = 0) -> None:
         """Show ``color``; for ``seconds`` when given (then the lasting color returns), else until changed.
@@ -283,14 +238,13 @@ class DoorBus:
 
     async def _submit(self, reader: str, body: dict[str, Any]) -> None:
         index = self._index[reader]
-        if self._stopping or not self._online[index]:
+        if self._stopping or not (self._online[index] or time.monotonic() - self._late_at[index] < _BACK_S):
             raise ReaderLostError(reader)
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        self._commands.append(_Command(index, body, done, loop))
+        command = _Command(index, body, asyncio.get_running_loop())
+        self._commands.append(command)
         self._wake()
         try:
-            await asyncio.wait_for(done, _COMMAND_TIMEOUT_S)
+            await asyncio.wait_for(command.done, _COMMAND_TIMEOUT_S)
         except TimeoutError:
             raise ReaderLostError(reader) from None
 
@@ -302,7 +256,8 @@ class DoorBus:
         for reader in self._readers:
             channel = self._channels.get(reader.line)
             if channel is None:
-                channel = self._channels[reader.line] = BusChannel(reader.line, reader.name)
+                may_send = functools.partial(self._may_send, reader.line)
+                channel = self._channels[reader.line] = BusChannel(reader.line, reader.name, may_send)
             flags = [osdp.LibFlag.EnforceSecure, osdp.LibFlag.EnableNotification]
             infos.append(osdp.PDInfo(reader.address, channel, scbk=reader.key, name=reader.name[:15], flags=flags))
         panel = osdp.ControlPanel(infos, log_level=osdp.LogLevel.Emergency)
@@ -336,23 +291,45 @@ class DoorBus:
         while self._commands:
             command = self._commands.popleft()
             self._pending[command.index].append(command)
-            self._busy_until = time.monotonic() + _BUSY_FOR_S
-            try:
-                accepted = self._context.submit_command(command.index, command.body)
-            except (TypeError, ValueError, KeyError):
-                accepted = False
-            if not accepted:
-                self._pending[command.index].remove(command)
-                command.finish(ReaderLostError(self._readers[command.index].name))
+        for index, queue in enumerate(self._pending):
+            given = self._given[index]
+            if given is not None and not given.wanted:
+                self._context.flush_commands(index)  # which reports it done, unless it was begun: then ``_may_send`` ends it
+            while queue and not queue[0].wanted:
+                queue.popleft()
+            if queue and self._given[index] is None and self._online[index]:
+                self._give(index, queue)
+
+    def _give(self, index: int, queue: deque[_Command]) -> None:
+        command = self._given[index] = queue.popleft()
+        self._busy_until = time.monotonic() + _BUSY_FOR_S
+        try:
+            accepted = self._context.submit_command(index, command.body)
+        except (TypeError, ValueError, KeyError):
+            accepted = False
+        if accepted:
+            return
+        self._given[index] = None
+        if self._answers(index):
+            command.finish(ReaderLostError(self._readers[index].name))
+        else:
+            queue.appendleft(command)
+
+    def _may_send(self, line: SerialLine | TcpLine | DescriptorLine, address: int, code: int) -> bool:
+        """Whether a frame may go out: a command's only while its caller waits for it, whenever libosdp says it (again)."""
+        if code not in _COMMAND_CODES:
+            return True
+        given = self._given[self._places[line, address]]
+        return given is not None and given.wanted
+
+    def _answers(self, index: int) -> bool:
+        return bool(self._context.status() & self._context.sc_status() & 1 << index)
 
     def _follow(self, now: float) -> None:
         """Compare who answers with who did, and ask the lost again before libosdp would."""
-        status, secure = self._context.status(), self._context.sc_status()
         for index, reader in enumerate(self._readers):
-            bit = 1 << index
-            online = bool(status & bit) and bool(secure & bit)
-            if online and now - self._channels[reader.line].heard_at > _SILENCE_S:
-                online = False
+            silent = now - self._channels[reader.line].heard_at > _SILENCE_S
+            online = self._answers(index) and not silent
             if online == self._online[index]:
                 if not online and now >= self._retry_at[index]:
                     self._restart(index, now)
@@ -364,15 +341,21 @@ class DoorBus:
                 self._reported[index] = False
                 self._report(ReaderBack(reader.name))
             else:
+                if silent:
+                    self._give_up(index)
+                else:
+                    self._late_at[index] = now
                 self._restart(index, now)
                 self._report_lost(index)
+
+    def _give_up(self, index: int) -> None:
+        for command in [*filter(None, [self._given[index]]), *self._pending[index]]:
+            command.finish(ReaderLostError(self._readers[index].name))
+        self._pending[index].clear()
 
     def _report_lost(self, index: int) -> None:
         reader = self._readers[index]
         self._reported[index] = True
-        for command in self._pending[index]:
-            command.finish(ReaderLostError(reader.name))
-        self._pending[index].clear()
         self._report(ReaderLost(reader.name, "The door reader does not answer. Check its power, its cable and its key."))
 
     def _restart(self, index: int, now: float) -> None:
@@ -411,12 +394,19 @@ class DoorBus:
             return Unreadable(reader.name, "bad_bits", "The card was not read whole. Present it again.")
         return CardPresented(reader.name, wiegand.decode(bits, reader=reader.name, prefer=reader.formats))
 
-    def _on_done(self, index: int, command: dict[str, Any], status: int) -> None:
-        pending = self._pending[index]
-        if pending:
-            first = pending.popleft()
-            refused = status != self._osdp.CompletionStatus.Ok
-            first.finish(ReaderLostError(self._readers[index].name, "The door reader refused the command.") if refused else None)
+    def _on_done(self, index: int, _body: dict[str, Any], status: int) -> None:
+        given, self._given[index] = self._given[index], None
+        if given is None:
+            return
+        reader, outcome = self._readers[index], self._osdp.CompletionStatus
+        if status == outcome.Ok:
+            given.finish(None)
+        elif status == outcome.Failed and self._channels[reader.line].refused():
+            given.finish(ReaderLostError(reader.name, "The door reader refused the command."))
+        elif status == outcome.Failed and given.wanted:
+            self._pending[index].appendleft(given)  # late, damaged or lost on its way: again, once the reader answers
+        else:
+            given.finish(ReaderLostError(reader.name))
 
     def _report(self, event: DoorEvent) -> None:
         assert self._loop is not None

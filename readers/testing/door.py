@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from readers.line import DescriptorLine, SerialLine, TcpLine
-from readers.osdp import BusChannel, Color, DoorReader, driver
+from readers.osdp import Color, DoorReader, driver
+from readers.osdp_channel import BusChannel
 
 __all__ = ["VirtualDoorReader"]
 
