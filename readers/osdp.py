@@ -46,7 +46,7 @@ _COMMAND_TIMEOUT_S = 3.0
 _ANSWER_S = 0.25
 # A reader that was late for libosdp is back in a quarter of a second; commands of this long wait for it.
 _BACK_S = 1.0
-# OUT, LED, BUZ, TEXT (SIA OSDP 2.2, table 3).
+# OUT, LED, BUZ, TEXT (SIA OSDP 2.2, annex A).
 _COMMAND_CODES = frozenset(range(0x68, 0x6C))
 _QUEUE_LIMIT = 10_000
 
@@ -305,7 +305,7 @@ class DoorBus:
         self._busy_until = time.monotonic() + _BUSY_FOR_S
         try:
             accepted = self._context.submit_command(index, command.body)
-        except (TypeError, ValueError, KeyError):
+        except (TypeError, ValueError, KeyError, SystemError):  # SystemError: libosdp's module for a number it cannot take
             accepted = False
         if accepted:
             return

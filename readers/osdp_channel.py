@@ -2,7 +2,7 @@
 
 libosdp repeats what was not answered within 200 ms: eight times, a second apart, and neither ``flush_commands`` nor
 ``disable_pd`` stops it before the last. Every frame passes here, though, and a frame that is not taken makes it give up at once.
-The code of a command or an answer stands in the clear even inside a Secure Channel (SIA OSDP 2.2, annex D.1.4).
+The code of a command or an answer stands in the clear even inside a Secure Channel (SIA OSDP 2.2, annex D).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["BusChannel"]
 _REOPEN_S = 0.5
 _START = 0x53
 _NAK = 0x41
-# NAK codes that speak of the frame, not of the command: damaged, out of sequence, no Secure Channel (any more). Table 47.
+# NAK codes that speak of the frame, not of the command: damaged, out of sequence, no Secure Channel (any more).
 _NOT_UNDERSTOOD = {1, 4, 5, 6}
 _ENCRYPTED = {0x17, 0x18}
 
