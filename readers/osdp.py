@@ -198,7 +198,7 @@ class DoorBus:
     async def led(self, reader: str, color: Color, *, seconds: float | None = None, blink: bool = False, led: int = 0) -> None:
         """Show ``color``; for ``seconds`` when given (then the lasting color returns), else until changed.
 
-        Raises KeyError, ReaderLostError (the reader does not answer or refused).
+        Raises KeyError, ReaderLostError (the reader does not answer or refused), ValueError for a number that OSDP has no room for.
         """
         code = ("off", "red", "green", "amber", "blue", "magenta", "cyan", "white").index(color)
         body = {
@@ -238,6 +238,10 @@ class DoorBus:
 
     async def _submit(self, reader: str, body: dict[str, Any]) -> None:
         index = self._index[reader]
+        for field, value in body.items():
+            # libosdp's module queues a command with a negative number, and then raises in the thread of all readers.
+            if isinstance(value, int) and not 0 <= value <= (65_535 if field == "timer_count" else 255):
+                raise ValueError(f"{field} of a door reader's command must be from 0 to 255.")
         if self._stopping or not (self._online[index] or time.monotonic() - self._late_at[index] < _BACK_S):
             raise ReaderLostError(reader)
         command = _Command(index, body, asyncio.get_running_loop())
@@ -305,7 +309,7 @@ class DoorBus:
         self._busy_until = time.monotonic() + _BUSY_FOR_S
         try:
             accepted = self._context.submit_command(index, command.body)
-        except (TypeError, ValueError, KeyError, SystemError):  # SystemError: libosdp's module for a number it cannot take
+        except (TypeError, ValueError, KeyError):
             accepted = False
         if accepted:
             return

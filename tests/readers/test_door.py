@@ -461,13 +461,14 @@ async def test_what_passes_on_the_wire_is_osdp_to_a_third_reader() -> None:
     assert said[True, 0x53] == bytes([0, 3]) + b"42#"  # KEYPAD
 
 
-async def test_a_number_that_cannot_be_ends_its_command_and_not_the_bus(door: VirtualDoorReader) -> None:
+async def test_a_number_that_cannot_be_is_refused_and_does_not_end_the_bus(door: VirtualDoorReader) -> None:
     async with DoorBus([door.configuration]) as bus:
         await next_of(bus, ReaderBack)
-        with pytest.raises(ReaderLostError):
-            await bus.text("Front", "Welcome", row=-1)
+        for command in (bus.text("Front", "Welcome", row=-1), bus.led("Front", "red", led=256), bus.buzzer("Front", on_s=30)):
+            with pytest.raises(ValueError, match="from 0 to 255"):
+                await command
         await surely(lambda: bus.led("Front", "green"))
-        assert door.led == "green"
+        assert (door.led, door.text) == ("green", "")
 
 
 # Readers that answer late, or not at all
