@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -25,6 +25,7 @@ CANNOT_SCREEN: Final[dict[str, str]] = {
     "no-lists": "No list is loaded.",
     "list-missing": "A list has not been imported yet, or is still being prepared for the search.",
     "list-stale": "A required list is too old. Import it again.",
+    "list-damaged": "The file that a list is searched in was damaged; it is read again, or made again from the database.",
     "list-behind": "A newer revision of a list is being prepared for the search; screen again in a moment.",
     "matcher-failed": "The search itself failed or took too long.",
 }
@@ -145,7 +146,7 @@ class ListSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ListStatus(msgspec.Struct, frozen=True):
-    """A list for people to look at. `ready`: the revision in force is the one being searched."""
+    """A list for people to look at. `ready`: the revision in force is the one being searched. `trouble`: a sentence, or ""."""
 
     name: str
     title: str
@@ -157,6 +158,7 @@ class ListStatus(msgspec.Struct, frozen=True):
     stale: bool
     required: bool
     ready: bool
+    trouble: str = ""
 
 
 class ImportResult(msgspec.Struct, frozen=True):
@@ -260,16 +262,21 @@ def shrunk(before: Counts | None, after: Counts, removed: int, limits: Limits) -
     return None
 
 
-def trouble(lists: Iterable[ListRow], searched: Mapping[str, int], now: datetime, max_age_hours: float) -> tuple[str, str] | None:
+def trouble(
+    lists: Iterable[ListRow], searched: Mapping[str, int], now: datetime, max_age_hours: float, damaged: Collection[str] = ()
+) -> tuple[str, str] | None:
     """Why nobody can be screened: a code of CANNOT_SCREEN and the lists concerned; None when screening can go on.
 
-    `lists` are the imported ones, `searched` the revision of each that is being searched.
+    `lists` are the imported ones, `searched` the revision of each that is being searched, `damaged` those that cannot be though
+    they are.
     """
     every = list(lists)
     if not any(one.revision for one in every):
         return "no-lists", "An administrator imports one under Lists."
     if missing := [one.title for one in every if one.name not in searched and (one.required or one.revision)]:
         return "list-missing", _these(missing)
+    if broken := [one.title for one in every if one.name in damaged]:
+        return "list-damaged", _these(broken)
     if behind := [one.title for one in every if one.revision and searched[one.name] != one.revision]:
         return "list-behind", _these(behind)
     if stale := [one.title for one in every if one.required and one.stale(now, max_age_hours)]:

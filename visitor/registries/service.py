@@ -49,7 +49,7 @@ from visitor.registries.shared import public_name
 from visitor.security import Principal
 from visitor.settings import Settings
 from visitor.sites.service import Sites
-from watchlists import Entry, EntryError, Index, Matcher, Subject
+from watchlists import Entry, EntryError, Index, IndexFileError, Matcher, Subject
 from watchlists.sources.mapping import SHIPPED
 
 log = logging.getLogger(__name__)
@@ -89,16 +89,20 @@ class Registries:
         late = self._following.behind and not await self._following.catch_up()
         state = self._following.state
         revisions = state.revisions()
-        if why := trouble(state.lists, state.searched, datetime.now(UTC), self._settings.max_age_hours):
+        if why := self._trouble(datetime.now(UTC)):
             raise CannotScreen(*why, revisions)
         if late:
             raise CannotScreen("list-behind", "", revisions)
+        mapped = self._following.mapped
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 found = await loop.run_in_executor(self._pool, self._search, subject)
         except TimeoutError:
             raise CannotScreen("matcher-failed", f"It was given {self._settings.timeout_seconds:g} seconds.", revisions) from None
+        except IndexFileError as e:
+            self._following.damage(e.file, mapped)
+            raise CannotScreen(*(self._trouble(datetime.now(UTC)) or ("list-damaged", "")), revisions) from None
         except Exception as e:  # whatever the matcher raises, nobody is cleared by it; a message may quote a name, so it is not logged
             log.error("the matcher failed: %s", type(e).__qualname__)
             raise CannotScreen("matcher-failed", "", revisions) from None
@@ -142,12 +146,14 @@ class Registries:
 
     def lists(self) -> list[ListStatus]:
         """Every list with its revision and age, those kept entry by entry after the imported ones."""
-        now, state = datetime.now(UTC), self._following.state
+        now, following, state = datetime.now(UTC), self._following, self._following.state
         found = [
             ListStatus(
                 one.name, one.title, one.category, one.revision, one.entries, one.imported_at,
                 None if one.imported_at is None else round((now - one.imported_at).total_seconds() / 3600, 2),
-                one.stale(now, self._settings.max_age_hours), one.required, state.searched.get(one.name, 0) == one.revision,
+                one.stale(now, self._settings.max_age_hours), one.required,
+                state.searched.get(one.name, 0) == one.revision and one.name not in following.damaged,
+                following.problems.get(one.name, ""),
             )
             for one in state.lists
         ]
@@ -160,13 +166,17 @@ class Registries:
     def trouble(self) -> str:
         """For /health: why visitors are held, or what will soon be a reason; "" when all is well."""
         now, state, problems = datetime.now(UTC), self._following.state, self._following.problems
-        if why := trouble(state.lists, state.searched, now, self._settings.max_age_hours):
+        if why := self._trouble(now):
             return " ".join(("Visitors are held for staff.", CANNOT_SCREEN[why[0]], why[1], *problems.values()))
         old = [one.title for one in state.lists if one.stale(now, self._settings.max_age_hours)]
         words = [*problems.values()]
         if old:
             words.append(f"Too old, though not required: {', '.join(old)}.")
         return " ".join(words)
+
+    def _trouble(self, now: datetime) -> tuple[str, str] | None:
+        following, state = self._following, self._following.state
+        return trouble(state.lists, state.searched, now, self._settings.max_age_hours, following.damaged)
 
     async def entry(self, list_name: str, entry_id: str, revision: int | None = None) -> Entry:
         """An entry as it was at a revision, or as it last was. Raises NoSuchEntry."""

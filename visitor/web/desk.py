@@ -45,7 +45,9 @@ async def _summary(faces: Faces, principal: Principal, site: Site) -> dict[str, 
     printers = await faces.badges.printer_states(site.id)
     troubles = [p.words for p in printers if not p.ok]
     troubles += [f"{d.name}: {d.trouble}" for d in faces.doors.states(principal, site.id) if d.trouble][:2]
-    stale = [one.title for one in faces.registries.lists() if one.required and (one.stale or not one.revision)]
+    lists = faces.registries.lists()
+    troubles += [one.trouble for one in lists if one.trouble]
+    stale = [one.title for one in lists if one.required and (one.stale or not one.revision)]
     if stale:
         troubles.append(f"{stale[0]} is out of date" if len(stale) == 1 else f"{plural(len(stale), 'list')} out of date")
     return {"troubles": troubles, "ready": "Printers and lists ready" if printers else "Lists ready; no printer here"}
