@@ -11,6 +11,7 @@ Every device has a task of its own that opens it, reads it, and opens it again w
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import errno
 import functools
@@ -30,7 +31,7 @@ from .errors import ConfigError, ReaderError, ReaderLostError, ReaderUnavailable
 from .evdev import KeyDecoder, open_grabbed
 from .events import CardPresented, CardRemoved, DocumentScanned, ReaderBack, ReaderEvent, ReaderLost, Unreadable
 from .framing import Framer, HeldFilter
-from .line import DescriptorLine, SerialLine, TcpLine, check_line, open_line
+from .line import DescriptorLine, Line, LineConfig, SerialLine, TcpLine, check_line, open_line
 from .log import log_traffic
 from .pcsc import CardChange, CardWatcher, PcscConnection
 from .recognize import parse
@@ -106,6 +107,7 @@ class ReaderStream:
         self._config = config
         self._events: asyncio.Queue[ReaderEvent | None] = asyncio.Queue(_QUEUE_LIMIT)
         self._tasks: list[asyncio.Task[None]] = []
+        self._connected: set[asyncio.Task[None]] = set()
         self._watcher: CardWatcher | None = None
         self._changes: asyncio.Queue[CardChange] = asyncio.Queue()
         self._closed = False
@@ -175,6 +177,10 @@ class ReaderStream:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # After the servers: none of them accepts another scanner now. asyncio would serve those that are connected on and on.
+        for task in self._connected:
+            task.cancel()
+        await asyncio.gather(*self._connected, return_exceptions=True)
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(None)
@@ -207,7 +213,7 @@ class ReaderStream:
         self._put(ReaderBack(name))
 
     async def _line(self, scanner: LineScanner) -> None:
-        line = await asyncio.to_thread(open_line, scanner.line, scanner.name)
+        line = await _open_in_thread(scanner.line, scanner.name)
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
 
@@ -221,9 +227,9 @@ class ReaderStream:
             if data:
                 chunks.put_nowait(data)
 
-        loop.add_reader(line.fileno(), readable)
-        self._came_back(scanner.name)
         try:
+            loop.add_reader(line.fileno(), readable)
+            self._came_back(scanner.name)
             await self._frames(scanner.name, scanner.idle_ms, chunks)
         finally:
             loop.remove_reader(line.fileno())
@@ -242,25 +248,33 @@ class ReaderStream:
                 "cannot_listen", f"{scanner.name!r} cannot listen on port {scanner.port}: {why}. Choose another one."
             ) from None
 
-    def _accept(self, scanner: ListeningScanner) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            chunks: asyncio.Queue[bytes | None] = asyncio.Queue(64)
-
-            async def pump() -> None:
-                with contextlib.suppress(OSError):
-                    while data := await reader.read(4096):
-                        await chunks.put(data)
-                await chunks.put(None)
-
-            pumping = asyncio.create_task(pump())
-            try:
-                # The connection ends with the scan on many models: what came before the end is a whole scan.
-                await self._frames(scanner.name, scanner.idle_ms, chunks, whole_at_end=True)
-            finally:
-                pumping.cancel()
+    def _accept(self, scanner: ListeningScanner) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if self._closed:  # it connected while we closed
                 writer.close()
+                return
+            task = asyncio.create_task(self._serve(scanner, reader, writer))
+            self._connected.add(task)
+            task.add_done_callback(self._connected.discard)
 
-        return serve
+        return accept
+
+    async def _serve(self, scanner: ListeningScanner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        chunks: asyncio.Queue[bytes | None] = asyncio.Queue(64)
+
+        async def pump() -> None:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(4096):
+                    await chunks.put(data)
+            await chunks.put(None)
+
+        pumping = asyncio.create_task(pump())
+        try:
+            # The connection ends with the scan on many models: what came before the end is a whole scan.
+            await self._frames(scanner.name, scanner.idle_ms, chunks, whole_at_end=True)
+        finally:
+            pumping.cancel()
+            writer.close()
 
     async def _frames(self, name: str, idle_ms: float, chunks: asyncio.Queue[bytes | None], *, whole_at_end: bool = False) -> None:
         framer, held = Framer(idle_ms / 1000), HeldFilter(self._config.release_s)
@@ -361,6 +375,29 @@ class ReaderStream:
             self._put(Unreadable(reader, error.code, error.message))
         else:
             self._put(CardPresented(reader, card, document))
+
+
+async def _open_in_thread(config: LineConfig, name: str) -> Line:
+    """Open the line in a thread, for a network may take seconds; one that opens after its opener was canceled is closed there."""
+    opening: concurrent.futures.Future[Line] = concurrent.futures.Future()
+    opening.set_running_or_notify_cancel()  # from here on it cannot be canceled: the line is somebody's to close
+
+    def run() -> None:
+        try:
+            opening.set_result(open_line(config, name))
+        except BaseException as problem:  # carried to the loop, where it belongs
+            opening.set_exception(problem)
+
+    def close(opened: concurrent.futures.Future[Line]) -> None:
+        if opened.exception() is None:
+            opened.result().close()
+
+    threading.Thread(target=run, name="line-opening", daemon=True).start()
+    try:
+        return await asyncio.wrap_future(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(close)
+        raise
 
 
 def _read_in_thread(reader: str, trust: PivTrust | None) -> asyncio.Future[tuple[CardRead, IdDocument | None]]:

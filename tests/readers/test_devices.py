@@ -6,6 +6,8 @@ import asyncio
 import socket
 import struct
 import sys
+import threading
+import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -42,6 +44,7 @@ from readers import (
 )
 from readers.evdev import EVENT_SIZE, KeyDecoder
 from readers.framing import Framer, HeldFilter
+from readers.line import Line, LineConfig, open_line
 from readers.testing import VirtualScanner, license_payload
 from tests.waiting import until
 
@@ -364,6 +367,40 @@ async def test_closing_ends_the_iteration() -> None:
     stream = open_readers(ReadersConfig())
     await stream.aclose()
     assert [event async for event in stream] == []
+
+
+@pytest.mark.parametrize("when", ["after the closing", "just before it"])
+async def test_a_device_that_opens_while_its_stream_is_closed_is_given_back(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network device takes as long to open as the network likes; a serial port stands for it here."""
+    begun, go, lines = threading.Event(), threading.Event(), list[Line]()
+
+    def slowly(config: LineConfig, name: str) -> Line:
+        begun.set()
+        assert go.wait(SECONDS)
+        lines.append(open_line(config, name))
+        return lines[0]
+
+    monkeypatch.setattr("readers.stream.open_line", slowly)
+    with VirtualScanner() as scanner:
+        stream = open_readers(ReadersConfig(scanners=(serial(scanner),)))
+        await stream.start()
+        await until(begun.is_set)
+        if when == "just before it":
+            go.set()
+            while not lines:  # the loop stands meanwhile: it has not heard of the open line when the stream is closed
+                time.sleep(0.005)
+        await stream.aclose()
+        go.set()
+        await until(lambda: lines and lines[0].fileno() == -1)
+
+
+async def test_scanners_that_are_connected_are_let_go_when_the_stream_is_closed() -> None:
+    async with open_readers(ReadersConfig(scanners=(ListeningScanner(name="kiosk"),))) as stream:
+        reader, writer = await asyncio.open_connection("127.0.0.1", stream.ports["kiosk"])
+        writer.write(license_payload(family_name="HALL"))
+        await next_of(stream, DocumentScanned)
+    assert await asyncio.wait_for(reader.read(), SECONDS) == b""
+    writer.close()
 
 
 def test_two_devices_of_one_name_are_refused() -> None:
