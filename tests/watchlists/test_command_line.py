@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from watchlists import Entry, Index, Name, testing
+from watchlists import Entry, Index, Known, Matcher, Name, Thresholds, testing
 from watchlists.__main__ import main
 from watchlists.sources import entries_jsonl
+from watchlists.subjects import read_subjects
 
 
 @pytest.fixture
@@ -75,6 +77,32 @@ def test_rescreen_finds_the_known_people_among_the_changed_entries(registry: Pat
         found = {int(row["subject"]) for row in csv.DictReader(file)}
     assert found >= {1, 2, 3, 4, 5}
     assert len(found) < 10
+
+
+def test_rescreen_writes_what_visitors_kept_ready_match(registry: Path, tmp_path: Path) -> None:
+    people, out = tmp_path / "people.csv", tmp_path / "out.jsonl"
+    _write_people(people)
+    assert main(["rescreen", str(people), str(registry), "-o", str(out), "--amber", "15"]) == 0
+    lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    matcher = Matcher({"offenders": Index.build(testing.entries(300, seed=5))}, Thresholds(15.0, 26.0))
+    found = matcher.rescreen(Known(subject for subject, _ in read_subjects(people)))
+    ready = [(place + 1, m.list, m.entry_id, m.band, m.bits, m.evidence, m.digest) for place, matches in found for m in matches]
+    told = ("subject", "list", "entry_id", "band", "bits", "evidence", "digest")
+    assert [tuple(line[key] for key in told) for line in lines] == ready and len({place for place, *_ in ready}) >= 60
+
+
+def test_whoever_waits_at_a_terminal_is_told_how_far_it_is(
+    registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = tmp_path / "people.csv"
+    _write_people(people)
+    capsys.readouterr()
+    assert main(["rescreen", str(people), str(registry), "-o", str(tmp_path / "out.csv")]) == 0
+    assert "screened" not in capsys.readouterr().err, "a script's log is no terminal"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["rescreen", str(people), str(registry), "-o", str(tmp_path / "out.csv")]) == 0
+    told = capsys.readouterr().err
+    assert "\r120 screened, " in told and "120 people, " in told
 
 
 def test_explain_speaks_spanish(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
