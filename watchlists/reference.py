@@ -15,6 +15,7 @@ from rapidfuzz.distance import OSA
 from . import score as s
 from .names import background, nicknames, transliterations
 from .normalize import name_tokens, sound
+from .origins import worth_less
 from .prepare import Fields, Partial, PreparedEntry, PreparedSubject, Row, prepare_subject
 from .records import Subject
 
@@ -66,14 +67,13 @@ def level(shown: str, registered: str, given: bool, cut_min: int) -> int:
 class _Slot:
     """One token of the visitor against every token of the registry: levels and weights in both uses."""
 
-    __slots__ = ("as_family", "as_given", "bearers", "levels", "token")
+    __slots__ = ("as_family", "as_given", "levels", "token")
 
     def __init__(self, index: ReferenceIndex, token: str, given: bool, cut_min: int, light: bool = False) -> None:
         self.token = token
         self.levels: dict[str, int] = {}
         self.as_family = [0] * s.LEVELS
         self.as_given = [0] * s.LEVELS
-        self.bearers = 0
         if not token:
             return
         family_counts, given_counts = [0] * s.LEVELS, [0] * s.LEVELS
@@ -84,7 +84,6 @@ class _Slot:
                 self.levels[word] = at + s.RARE_SHIFT if rare else at
                 family_counts[at] += in_family
                 given_counts[at] += in_given
-        self.bearers = sum(given_counts[s.EXACT : s.EDIT1_ALIKE + 1])
         n = index.row_count
         families, givens = (s.FAMILY_SWAPPED, s.GIVEN) if given else (s.FAMILY, s.GIVEN_SWAPPED)
         self.as_family = s.token_weights(families, family_counts, n, index.unseen_family, not given)
@@ -126,11 +125,7 @@ class ReferenceIndex:
                 middle_letters[ord(row.g2[0]) - 65] += 1
             if row.bucket < s.DAYS:
                 self.day_counts[row.bucket] = self.day_counts.get(row.bucket, 0) + 1
-        # One surname, by its spelling run together (AL HASSAN is not HASSAN) → the given names beside it by birth date.
-        self.bearers: dict[str, dict[str, list[str]]] = {}
-        for _, row in sorted(self.rows, key=lambda numbered: numbered[1].bucket):
-            if row.s1 and not row.s2:
-                self.bearers.setdefault(row.s1, {"": []}).setdefault(row.sj, []).append(row.g1)
+        self.worth_less = worth_less([(row.s1, row.g1, row.g2) for _, row in self.rows])
         counts = self.dictionary.values()
         self.unseen_family = s.unseen_chance(
             sum(a == 1 for a, _ in counts), sum(a == 2 for a, _ in counts), self.row_count
@@ -163,12 +158,11 @@ class ReferenceIndex:
         """Every entry with at least `threshold` eighths of a bit, the strongest first."""
         asked = prepare_subject(subject)
         slots = self._slots(asked)
-        beside = (self._together(slots[0], slots[3]), self._together(slots[0], slots[5]))
         days = self._days(asked.birth_date)
         extras: dict[int, tuple[int, int, int, int, int]] = {}
         best: dict[int, Raw] = {}
         for number, (entry, row) in enumerate(self.rows):
-            total, parts = self._score(asked, slots, beside, days, row)
+            total, parts = self._score(asked, slots, days, row, self.worth_less[number])
             if entry not in extras:
                 extras[entry] = self.other_fields(asked, self.entries[entry].fields)
             sex, address, height, eye, same_id = extras[entry]
@@ -189,15 +183,6 @@ class ReferenceIndex:
         families = [_Slot(self, token, False, family_min) for token in (t.s1, t.s2, t.sj)]
         return (*families, *(_Slot(self, word, True, given_min, light) for word, light in givens))
 
-    def _together(self, family: _Slot, given: _Slot) -> int:
-        same = sorted(word for word, at in family.levels.items() if at in (s.EXACT, s.VARIANT))
-        if not same or not given.token:
-            return 0
-        surname = max(same, key=lambda word: len(self.bearers.get(word, {"": []})[""]))  # the first of the most borne
-        beside = [name for names in self.bearers.get(surname, {}).values() for name in names][: s.TOGETHER_ROWS]
-        seen = sum(given.levels.get(name) in s.SAME_NAME for name in beside)
-        return s.together(seen, len(beside), given.bearers, self.row_count) if beside else 0
-
     def _days(self, birth_date: datetime.date | None) -> dict[int, int]:
         if birth_date is None:
             return {}
@@ -208,7 +193,7 @@ class ReferenceIndex:
         return out
 
     def _score(
-        self, asked: PreparedSubject, slots: tuple[_Slot, ...], beside: tuple[int, ...], days: dict[int, int], row: Row
+        self, asked: PreparedSubject, slots: tuple[_Slot, ...], days: dict[int, int], row: Row, less: int
     ) -> tuple[int, tuple[int, int, int, int, int]]:
         q1, q2, qj, qg, qm, qgj = slots
         # Family: one surname against one, two against two in either order, or run together.
@@ -233,16 +218,16 @@ class ReferenceIndex:
         if row.weak:
             family += s.WEAK_ALIAS
         # Given and middle.
-        given = 0
-        for slot, less in ((qg, beside[0]), (qgj, beside[1])):
-            if weight := slot.given(row.g1):
-                given = max(given, 1, weight + (less if agrees else 0))
+        given = max(qg.given(row.g1), qgj.given(row.g1))
+        less = less if agrees else 0
+        if given:
+            given = max(1, given - less)
         beside_given = self._middle(qm, row.g2)
         middle = beside_given if given else 0
         if not given:
             crossed = max(qm.given(row.g1), qg.given(row.g2)) + s.GIVEN_IS_MIDDLE
             if crossed > 0:
-                given = crossed
+                given = max(1, crossed - less)
             elif row.g1 and qg.token and (len(row.g1) == 1 or len(qg.token) == 1) and row.g1[0] == qg.token[0]:
                 given = self.given_initial[ord(row.g1[0]) - 65]
             elif row.g1 and qg.token:

@@ -123,13 +123,14 @@ EYE_NEAR_LIST: Final = ((1, 2), (2, 3), (3, 4), (5, 6), (4, 5), (4, 6), (2, 7))
 
 CONTRADICTION: Final = -16  # a field at or under this speaks clearly against
 
-# Given and family names go together by origin: among the Husseins one in ten is a Mohammed, so MOHAMMED adds little to
-# HUSSEIN. How much less is taken from the registry's own rows of that surname; without it every origin but the largest
-# has many times the false alerts.
-SAME_NAME: Final = (EXACT, VARIANT, NICKNAME, EDIT1_ALIKE, RARE_EDIT1_ALIKE)  # counted as one given name here
-TOGETHER_ROWS: Final = 2048  # rows of the surname looked at, in order of birth date
-TOGETHER_PRIOR: Final = 1.0  # imaginary rows on both sides, so that one coincidence says nothing
+# Given and family names go together by origin: beside HUSSEIN, MOHAMMED says little. How much less is learned from the
+# registry's own rows (origins.py); without it every origin but the largest has many times the false alerts.
 TOGETHER_MAX: Final = 6 * UNIT
+ORIGINS: Final = 16  # latent classes of names; with 8 to 32 the results hardly differ. The kernel's arrays are of this length
+ORIGIN_LEAST: Final = 100  # rows, under which there is nothing to learn
+ORIGIN_ROWS: Final = 100_000  # rows EM looks at, up to twice as many; the others are shared out once at the end
+ORIGIN_ROUNDS: Final = 20
+ORIGIN_PRIOR: Final = 5.0  # imaginary rows of every name, shared out as all rows are: a rare name says little of its class
 
 # --- birth dates ----------------------------------------------------------------------------------------------------
 FIRST_YEAR: Final = 1900
@@ -184,16 +185,6 @@ def unseen_chance(once: int, twice: int, rows: int) -> float:
     and twice (Good-Turing mass over Chao's count of the unseen), kept between a tenth of a row and one row."""
     estimate = 2.0 * twice / (float(once) * rows) if once else 0.5 / rows
     return max(0.1 / rows, min(1.0 / rows, estimate))
-
-
-def together(seen: int, looked_at: int, bearers: int, rows: int) -> int:
-    """What a given name's agreement is worth less beside an agreeing surname, in eighths of a bit (0 or under).
-
-    `seen` of `looked_at` rows of the surname bear the given name, which `bearers` of all `rows` do.
-    """
-    expected = float(looked_at) * bearers / rows
-    ratio = (seen + TOGETHER_PRIOR) / (expected + TOGETHER_PRIOR)
-    return -min(TOGETHER_MAX, max(0, eighths(ratio, 1.0)))
 
 
 def token_weights(table: dict[int, tuple[float, float]], counts: list[int], rows: int, unseen: float, own: bool) -> list[int]:

@@ -31,6 +31,7 @@ int builder_entry(Builder *b, const char *id, size_t id_length, const u8 digest[
 int builder_row(Builder *b, const NameTokens *name, int fused, const Words *middle, int weak, u32 bucket, u32 partial);
 u32 builder_partial(Builder *b, PartialDate date); /* its number, or 0 out of memory */
 int builder_id_hash(Builder *b, u64 hash, u32 first_row, u32 end_row);
+u8 *origins(const Builder *b); /* for each row what its given name is worth less beside its surname; to be freed, NULL out of memory */
 /* The image's bytes through `allocate` (one call, the exact size); NULL if it or malloc fails. */
 void *builder_finish(Builder *b, void *(*allocate)(void *, u64), void *token);
 

@@ -160,17 +160,12 @@ static void weigh(const Image *x, NeighbourList *found, int given, Word *m) {
       found->at[i] += (u32)RARE_SHIFT << 28;
     levels |= 1u << (found->at[i] >> 28);
   }
-  m->bearers = (u32)(as_given[EXACT] + as_given[VARIANT] + as_given[NICKNAME] + as_given[EDIT1_ALIKE]);
   double rows = (double)x->rows + W.BACKGROUND_ROWS;
   token_weights(given ? W.family_swapped : W.family, as_family, rows, x->head->unseen_family, !given, levels, m->family);
   token_weights(given ? W.given : W.given_swapped, as_given, rows, x->head->unseen_given, given, levels, m->given);
   u32 kept = 0;
   for (u32 i = 0; i < found->count; i++) {
     u32 t = found->at[i] & TOKEN_BITS, level = found->at[i] >> 28;
-    if (level == EXACT || level == VARIANT) {
-      u32 mine = x->fam[t + 1].from - x->fam[t].from, most = x->fam[m->surname + 1].from - x->fam[m->surname].from;
-      if (!m->surname || mine > most || (mine == most && t < m->surname)) m->surname = t;
-    }
     /* Whom only the background knows was counted above, and stands in no row. */
     u32 family = m->family[level] && bit(x->borne_s, t) ? SAYS_FAMILY : 0, forename = m->given[level] && bit(x->borne_g, t) ? SAYS_GIVEN : 0;
     if (!(family | forename)) continue;

@@ -7,42 +7,6 @@ Score W;
 
 int eighths(double m, double u) { return (int)floor(W.UNIT * log2(m / u)); }
 
-/* How many of the family's rows, at most `room`, bear the given name of the slot. */
-static u32 bearers_in(const Image *x, const Context *c, u32 f, int slot, u32 *room) {
-  u32 lo = x->fam[f].from, n = x->fam[f + 1].from - lo, seen = 0;
-  if (n > *room) n = *room;
-  *room -= n;
-  u32 waiting[128], last = lo + n;
-  while (lo < last) { /* rows are far apart: asked for first, looked at then */
-    u32 count = 0, end = last - lo > 128 ? lo + 128 : last;
-    for (; lo < end; lo++) {
-      if (!bit(c->given_sieve, x->fam_given[lo] & 0xffff)) continue;
-      waiting[count++] = x->fam_row[lo];
-      PREFETCH(&x->row_rest[x->fam_row[lo]]);
-    }
-    for (u32 i = 0; i < count; i++) {
-      u32 level = LEVEL(slot, levels_of(c, x->row_rest[waiting[i]].given));
-      seen += (level >= EXACT && level <= EDIT1_ALIKE) || level == RARE_EDIT1_ALIKE;
-    }
-  }
-  return seen;
-}
-
-/* score.together, for the given name in this slot beside the surname shown: alone, then with its particles. */
-int together(const Image *x, const Context *c, int slot) {
-  u32 s = c->word[SLOT_S1].surname, room = (u32)W.TOGETHER_ROWS;
-  if (!s || !c->word[slot].bearers) return 0;
-  u32 seen = bearers_in(x, c, s, slot, &room);
-  for (u32 k = x->multi_off[s]; k < x->multi_off[s + 1] && room; k++) {
-    MultiOf of = x->multi_of[k];
-    if (!of.other && x->multi[of.multi].first == s) seen += bearers_in(x, c, x->tokens + of.multi, slot, &room);
-  }
-  u32 looked_at = (u32)W.TOGETHER_ROWS - room;
-  if (!looked_at) return 0;
-  double expected = (double)looked_at * (double)c->word[slot].bearers / ((double)x->rows + W.BACKGROUND_ROWS);
-  return -min2(W.TOGETHER_MAX, max2(0, eighths((seen + W.TOGETHER_PRIOR) / (expected + W.TOGETHER_PRIOR), 1.0)));
-}
-
 static int capped(double m, u32 count, u32 total) { return min2(W.POSTAL_MAX, eighths(m, (double)count / (double)total)); }
 
 static u32 postal_count(const Image *x, u32 code) {
@@ -118,24 +82,20 @@ static int middle_score(const Image *x, const Context *c, const Query *q, u32 to
 
 typedef struct { int family, given, middle, swapped; } NameScore;
 
-/* What a row's names say; `beside` is what given names are worth less beside their surname, of which no more than that is known. */
-static int names_score(const Image *x, const Context *c, const Query *q, const RowRest *rest, int family, int cross, const int beside[2], NameScore *out) {
-  u32 g = levels_of(c, rest->given), m = levels_of(c, rest->middle), g1 = rest->given;
+static int names_score(const Image *x, const Context *c, const Query *q, const RowRest *rest, int family, int cross, NameScore *out) {
+  u32 g1 = rest->given, middle_name = MIDDLE_OF(rest->middle_less), g = levels_of(c, g1), m = levels_of(c, middle_name);
   int q1 = q->name.length[SLOT_G1];
   char qg = q->name.text[SLOT_G1][0];
-  int given = AS_GIVEN(SLOT_G1, g), fused = AS_GIVEN(SLOT_GJ, g), middle = 0, swapped = 0;
-  if (family > 0) {
-    if (given) given = max2(1, given + beside[0]);
-    if (fused) fused = max2(1, fused + beside[1]);
-  }
-  given = max2(given, fused);
+  int given = max2(AS_GIVEN(SLOT_G1, g), AS_GIVEN(SLOT_GJ, g)), middle = 0, swapped = 0;
+  int less = family > 0 ? LESS_OF(rest->middle_less) : 0;
+  if (given) given = max2(1, given - less);
   int crossed_given = max2(AS_GIVEN(SLOT_S1, g), AS_GIVEN(SLOT_SJ, g));
-  int beside_given = given || crossed_given ? middle_score(x, c, q, rest->middle, m) : 0;
+  int beside_given = given || crossed_given ? middle_score(x, c, q, middle_name, m) : 0;
   if (given) {
     middle = beside_given;
   } else {
     int crossed = max2(AS_GIVEN(SLOT_G2, g), AS_GIVEN(SLOT_G1, m)) + W.GIVEN_IS_MIDDLE;
-    if (crossed > 0) given = crossed;
+    if (crossed > 0) given = max2(1, crossed - less);
     else if (g1 && q1) {
       int initial = STARTS(g1, qg) && (q1 == 1 || x->single[qg - 'A'] == g1);
       given = initial ? x->head->given_initial[qg - 'A'] : W.GIVEN_MISS;
@@ -159,21 +119,11 @@ static int names_score(const Image *x, const Context *c, const Query *q, const R
 
 /* Score row r with its date's weight; keep it if it reaches the threshold. `family` and `cross` are those of its family. */
 void score_row(const Image *x, Context *c, const Query *q, const Bounds *b, u32 r, int family, int cross, int date, int id) {
-  static const int nothing[2] = {0, 0};
   RowRest rest = x->row_rest[r];
   NameScore n;
   int enough = b->threshold - b->more_max - date - id;
   c->rows_scored++;
-  if (names_score(x, c, q, &rest, family, cross, nothing, &n) < enough) return;
-  if (family > 0 && n.given > 0) { /* few rows come this far, and what is asked now takes a look at many others */
-    if (!c->beside_known) {
-      c->beside_g1 = together(x, c, SLOT_G1);
-      c->beside_gj = together(x, c, SLOT_GJ);
-      c->beside_known = 1;
-    }
-    int beside[2] = {c->beside_g1, c->beside_gj};
-    if (names_score(x, c, q, &rest, family, cross, beside, &n) < enough) return;
-  }
+  if (names_score(x, c, q, &rest, family, cross, &n) < enough) return;
   Hit h = {.part = {(short)n.family, (short)n.given, (short)n.middle, (short)n.swapped, (short)date}};
   h.total = n.family + n.given + n.middle + n.swapped + date + id + describe(x, q, rest.entry, h.part);
   if (h.total < b->threshold) return;

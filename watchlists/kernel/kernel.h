@@ -27,7 +27,7 @@
  *             ROW_KEY[r] 16 bits of the (first) surname   pass A reads only this for the days a birth date may be near,
  *             DAY[d].multi ─► MULTI_KEY   and of the multiple rows 16 bits each of the second surname and of both run together
  *             ROW_F[r] family
- *             ROW_REST[r] {given, middle, entry | suffix << 28 | weak << 31}
+ *             ROW_REST[r] {given, middle | what the given name is worth less beside its surname << 26, entry | suffix << 28 | weak << 31}
  *
  *             FAM[f].from ─► FAM_ROW, FAM_GIVEN  the same rows by family: row, and 16 bits each of given and middle;
  *             FAM[f].given = FAM_GIVEN[FAM[f].from]      pass B reads these for the families a name may be, whatever the
@@ -69,6 +69,7 @@ enum { RARE_SHIFT = RARE_EDIT1 - EDIT1 }; /* the same edit, from a token hardly 
 enum { SLOT_S1, SLOT_S2, SLOT_SJ, SLOT_G1, SLOT_G2, SLOT_GJ, SLOTS };
 enum { FIRST_YEAR = 1900, YEARS = 136, DAYS = YEARS * 372 };
 enum { DAY_SAME, DAY_SWAPPED, DAY_YEAR, DAY_TRANSPOSED, DAY_DIGIT, DAY_KINDS, NO_WEIGHT = -32768 };
+enum { ORIGINS = 16 }; /* score.ORIGINS: latent classes of names, see origins.c */
 enum { MAX_DAYS = 80 }; /* days a birth date may be near: 7 + 6 digits of 10 at most */
 
 /* The numbers of score.py, by name. */
@@ -78,11 +79,11 @@ enum { MAX_DAYS = 80 }; /* days a birth date may be near: 7 + 6 digits of 10 at 
   X(MIDDLE_INITIAL_DIFFERS) X(INITIAL_MAX) X(DOB_MISS) X(YEAR_MISS) X(SEX_AGREES) X(SEX_DIFFERS) X(WEAK_ALIAS)         \
   X(DESCRIPTION_MAX) X(SUFFIX_AGREES) X(SUFFIX_DIFFERS) X(ID_AGREES) X(POSTAL_MAX) X(REGION_DIFFERS) X(POSTAL_DIFFERS) \
   X(HEIGHT_DIFFERS) X(EYE_MAX) X(EYE_NEAR) X(EYE_DIFFERS) X(CUT_FAMILY_MIN) X(CUT_GIVEN_MIN) X(CUT_FLAGGED_MIN)        \
-  X(BACKGROUND_ROWS) X(BACKGROUND_PLACES) X(BACKGROUND_A_REGION) X(UNIT) X(RARE_COUNT) X(TOGETHER_ROWS)          \
-  X(TOGETHER_MAX)
+  X(BACKGROUND_ROWS) X(BACKGROUND_PLACES) X(BACKGROUND_A_REGION) X(UNIT) X(RARE_COUNT) X(TOGETHER_MAX)           \
+  X(ORIGIN_LEAST) X(ORIGIN_ROWS) X(ORIGIN_ROUNDS)
 #define SCORE_DOUBLES(X)                                                                                               \
   X(INITIAL_M) X(YEAR_SPAN) X(YEAR_M) X(POSTAL_M) X(POSTAL3_M) X(REGION_M) X(EYE_M) X(BACKGROUND_A_DAY) X(DOB_SAME)     \
-  X(DOB_SWAPPED) X(DOB_YEAR) X(DOB_TRANSPOSED) X(DOB_DIGIT) X(TOGETHER_PRIOR)
+  X(DOB_SWAPPED) X(DOB_YEAR) X(DOB_TRANSPOSED) X(DOB_DIGIT) X(ORIGIN_PRIOR)
 
 typedef struct {
 #define X(name) int name;
@@ -194,7 +195,7 @@ static inline int edits(const Pattern *p, const char *word, int length) {
 
 /* --- the image --- */
 #define INDEX_MAGIC "WLINDEX"
-enum { INDEX_VERSION = 7 };
+enum { INDEX_VERSION = 8 };
 enum {
   TOK_OFF, TOK_TEXT, TOK_SIG, COUNT_S, COUNT_G, BORNE_S, BORNE_G, TOK_HASH, DEL_OFF, DEL_IDS, DEL_SIEVE, PHON_OFF, PHON_IDS, PHON_KEY,
   MULTI, MULTI_OFF, MULTI_OF, DAY, ROW_KEY, MULTI_KEY, ROW_F, ROW_REST, FAM, FAM_ROW, FAM_GIVEN, UNDATED_GIVEN, UNDATED_OF, UNDATED_OFF,
@@ -213,7 +214,7 @@ typedef struct {
   int given_initial[26], middle_initial[26]; /* eighths of a bit for one letter's agreement */
   u64 offset[SECTIONS], length[SECTIONS];
 } Header;
-typedef struct { u32 given, middle, entry; } RowRest;
+typedef struct { u32 given, middle_less, entry; } RowRest;
 typedef struct { u32 first, second, joined; } Multi;
 typedef struct { u32 multi, other; } MultiOf; /* other: 0 where there is no other surname to ask for */
 typedef struct { u32 row, multi; } DayStart; /* the first row of a day, and how many multiple rows stand before it */
@@ -225,6 +226,8 @@ typedef struct { u32 row, given; u16 first, second, joined, unused; } PartialRow
 typedef struct { u32 postal[2]; u16 region[2]; u8 height, eye; u16 unused; } Fields;
 typedef struct { u64 hash; u32 row, unused; } IdHash;
 typedef struct { u32 code, count; } CodeCount;
+#define MIDDLE_OF(v) ((v) & TOKEN_BITS)
+#define LESS_OF(v) ((int)((v) >> 26)) /* eighths of a bit */
 #define ENTRY_BITS 28
 #define ENTRY_OF(v) ((v) & ((1u << ENTRY_BITS) - 1))
 #define SUFFIX_OF(v) ((int)((v) >> ENTRY_BITS & 7))

@@ -29,6 +29,7 @@ typedef struct { /* what the sections are written from; all of it freed at the e
   u32 *multi_hash, multi_bits;
   u32 *del_off, *phon_off, *phon_key, *day_off, *fam_off, *codes;
   u32 multi_rows, undated_families, partial_rows;
+  u8 *less; /* of each row as it came, what its given name is worth less beside its surname */
 } Work;
 
 static u32 family_number(Work *w, u32 tokens, u32 s1, u32 s2, u32 sj) {
@@ -166,7 +167,7 @@ static int prepare(Builder *b, Work *w, Header *head) {
   qsort(w->old_of + 1, V - 1, 4, by_letters);
   for (u32 t = 0; t < V; t++) w->new_of[w->old_of[t]] = t;
 
-  if (number_families(b, w) || sort_rows(b, w)) return -1;
+  if (number_families(b, w) || sort_rows(b, w) || !(w->less = origins(b))) return -1;
   head->phon_bits = bits_for(V / 4 + 1);
   w->phon_off = calloc((1ull << head->phon_bits) + 2, 4);
   if (!w->phon_off) return -1;
@@ -343,7 +344,7 @@ static void write_rows(const Builder *b, const Work *w, const Header *h, char *i
     if (f >= b->tokens)
       SECTION(MULTI_KEY, MultiKey)[multis++] = (MultiKey){(u16)fold16(surnames[surnames[1] ? 1 : 0]), (u16)fold16(surnames[surnames[2] ? 2 : 0])};
     SECTION(ROW_F, u32)[i] = f;
-    SECTION(ROW_REST, RowRest)[i] = (RowRest){g1, g2, row->rest};
+    SECTION(ROW_REST, RowRest)[i] = (RowRest){g1, g2 | (u32)w->less[r] << 26, row->rest};
     SECTION(FAM_ROW, u32)[k] = i;
     SECTION(FAM_GIVEN, u32)[k] = fold16(g1) | fold16(g2) << 16;
     for (int n = 0; n < 3; n++) SECTION(BORNE_S, u64)[surnames[n] >> 6] |= 1ULL << (surnames[n] & 63);
@@ -456,7 +457,7 @@ void *builder_finish(Builder *b, void *(*allocate)(void *, u64), void *token) {
     }
   }
   void *all[] = {w.new_of, w.old_of, w.order, w.place, w.row_family, w.multis, w.multi_hash, w.del_off,
-                 w.phon_off, w.phon_key, w.day_off, w.fam_off, w.codes};
+                 w.phon_off, w.phon_key, w.day_off, w.fam_off, w.codes, w.less};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
   return image;
 }

@@ -255,7 +255,7 @@ static PyObject *image_row(ImageObject *self, PyObject *arg) {
   if (PyErr_Occurred()) return NULL;
   const Image *x = &self->image;
   if (r >= x->rows) return out_of_range();
-  u32 f = x->row_f[r], s1 = f, s2 = 0, g1 = x->row_rest[r].given, g2 = x->row_rest[r].middle;
+  u32 f = x->row_f[r], s1 = f, s2 = 0, g1 = x->row_rest[r].given, g2 = MIDDLE_OF(x->row_rest[r].middle_less);
   if (f >= x->tokens) s1 = x->multi[f - x->tokens].first, s2 = x->multi[f - x->tokens].second;
   u32 bucket = DAYS;
   PartialDate p = {0, 0, 0, 0};

@@ -128,7 +128,7 @@ static void pass_dates(const Image *x, Context *c, const Query *q, const Bounds 
     for (u32 r = day->row; r < end; r++) {
       const RowRest *rest = &x->row_rest[r];
       u32 k = r - (end - multis) + day->multi;
-      if (all || bit(c->given_sieve, fold16(rest->given)) || bit(c->given_sieve, fold16(rest->middle)) || in_family(c, x->row_key[r]) ||
+      if (all || bit(c->given_sieve, fold16(rest->given)) || bit(c->given_sieve, fold16(MIDDLE_OF(rest->middle_less))) || in_family(c, x->row_key[r]) ||
           (r >= end - multis && (in_family(c, x->multi_key[k].second) || in_family(c, x->multi_key[k].joined))))
         consider(x, c, q, b, r, date);
     }
@@ -247,7 +247,7 @@ static void scan_families(const Image *x, Context *c, const Query *q, const Boun
 static void scan_dated(const Image *x, Context *c, const Query *q, const Bounds *b, int filter) {
   c->rows_seen += x->undated;
   for (u32 r = 0; r < x->undated; r++) {
-    if (filter && !bit(c->given_sieve, fold16(x->row_rest[r].given)) && !bit(c->given_sieve, fold16(x->row_rest[r].middle))) continue;
+    if (filter && !bit(c->given_sieve, fold16(x->row_rest[r].given)) && !bit(c->given_sieve, fold16(MIDDLE_OF(x->row_rest[r].middle_less)))) continue;
     int cross, family = family_score(x, c, q, x->row_f[r], &cross);
     score_row(x, c, q, b, r, family, cross, dated_weight(x, c, b, r), 0);
   }
@@ -380,7 +380,7 @@ static int answer(const Image *x, Context *c, const Query *q, const Bounds *b, i
 int query_run(const Image *x, Context *c, const Query *q, int threshold, int mode) {
   Bounds b = {.threshold = threshold};
   c->hit_count = 0;
-  c->no_memory = c->beside_known = 0;
+  c->no_memory = 0;
   int failed = find_words(x, c, q, mode), kinds = 0;
   if (!failed) {
     near_partials(x, c, q);

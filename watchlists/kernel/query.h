@@ -11,8 +11,6 @@ static inline int min2(int a, int b) { return a < b ? a : b; }
 static inline int bit(const u64 *map, u32 t) { return (int)(map[t >> 6] >> (t & 63) & 1); }
 
 typedef struct { /* what a word may stand for, but for the neighbors themselves */
-  u32 bearers; /* rows with a given name that is the same in all but spelling */
-  u32 surname; /* of the surnames that are the same but for spelling, the one most rows bear */
   u8 family[LEVELS], given[LEVELS], best_family, best_given; /* the best of those that any token found has */
 } Word;
 typedef struct { u64 key; u32 off, count; } Memo; /* where in the pool the Word stands and its neighbors behind it; none: nowhere */
@@ -43,7 +41,6 @@ struct Context { /* what one query at a time needs besides the image; one a thre
   u64 *memo_met; /* bitmap: the word came again */
   u32 memo_bits, memo_used, *pool, pool_used, pool_room;
   int best_family[SLOTS], best_given[SLOTS];
-  int beside_known, beside_g1, beside_gj; /* what a given name is worth less beside its surname: score.together */
   Day days[MAX_DAYS];
   short day_weight[DAY_KINDS][256]; /* by kind of slip and rows of that day; NO_WEIGHT: not worked out yet */
   int day_count, days_of, days_found; /* the days looked at, of those found; the date they are near */
@@ -121,7 +118,6 @@ static inline int family_score(const Image *x, const Context *c, const Query *q,
 }
 
 /* --- evidence.c: what a row and its date say --- */
-int together(const Image *x, const Context *c, int slot);
 void near_days(const Image *x, Context *c, int y, int m, int d, int kinds);
 void near_partials(const Image *x, Context *c, const Query *q);
 int day_weight(const Image *x, Context *c, int kind, u32 rows); /* of a day on which so many are born */
