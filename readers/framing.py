@@ -12,7 +12,11 @@ __all__ = ["Framer", "HeldFilter"]
 
 
 class Framer:
-    """Collects one device's bytes into scans. Pure: the caller brings the clock (seconds, monotonic)."""
+    """Collects one device's bytes into scans. Pure: the caller brings the clock (seconds, monotonic).
+
+    Only ``poll`` ends a scan, and the caller asks it when it has looked at the line and found nothing waiting. That bytes were
+    taken late proves no gap: a program that stood still finds the middle of a scan where the scanner had long sent its end.
+    """
 
     def __init__(self, idle_s: float = 0.06, limit: int = MAX_SCAN_BYTES) -> None:
         self.idle_s = idle_s
@@ -20,18 +24,16 @@ class Framer:
         self._buffer = bytearray()
         self._last = 0.0
 
-    def feed(self, data: bytes, now: float) -> bytes | None:
-        """Take bytes that just came; returns the scan before them when the gap says that one was complete."""
-        done = self.poll(now)
+    def feed(self, data: bytes, now: float) -> None:
+        """Take bytes that just came."""
         self._last = now
         if len(self._buffer) + len(data) > self._limit:
             # Keep one byte more than the limit: enough for the parser to refuse it by its length, and no more.
             data = data[: max(0, self._limit + 1 - len(self._buffer))]
         self._buffer += data
-        return done
 
     def poll(self, now: float) -> bytes | None:
-        """The scan that is complete by now, if there is one."""
+        """The scan that is complete, if there is one, when nothing more was waiting at ``now``."""
         if self._buffer and now - self._last >= self.idle_s:
             scan = bytes(self._buffer)
             self._buffer.clear()

@@ -279,24 +279,24 @@ class ReaderStream:
     async def _frames(self, name: str, idle_ms: float, chunks: asyncio.Queue[bytes | None], *, whole_at_end: bool = False) -> None:
         framer, held = Framer(idle_ms / 1000), HeldFilter(self._config.release_s)
         while True:
-            due = framer.due_in(time.monotonic())
             try:
-                data = await asyncio.wait_for(chunks.get(), due)
+                data = await asyncio.wait_for(chunks.get(), framer.due_in(time.monotonic()))
             except TimeoutError:
-                scan = framer.poll(time.monotonic())
-            else:
-                if data is None:
-                    if whole_at_end:
-                        scan = framer.poll(float("inf"))
-                        if scan:
-                            self._scan(name, scan, held)
-                    elif framer.drop():
-                        self._put(Unreadable(name, "cut_off", "The scanner was lost in the middle of a scan. Scan the document again."))
-                    return
-                log_traffic(name, "<", data)
-                scan = framer.feed(data, time.monotonic())
-            if scan:
-                self._scan(name, scan, held)
+                now = time.monotonic()
+                if not await _more_waits(chunks):
+                    if scan := framer.poll(now):
+                        self._scan(name, scan, held)
+                    continue
+                data = chunks.get_nowait()
+            if data is None:
+                if whole_at_end:
+                    if scan := framer.poll(float("inf")):
+                        self._scan(name, scan, held)
+                elif framer.drop():
+                    self._put(Unreadable(name, "cut_off", "The scanner was lost in the middle of a scan. Scan the document again."))
+                return
+            log_traffic(name, "<", data)
+            framer.feed(data, time.monotonic())
 
     def _scan(self, name: str, scan: bytes, held: HeldFilter) -> None:
         if not held.is_new(scan, time.monotonic()):
@@ -375,6 +375,15 @@ class ReaderStream:
             self._put(Unreadable(reader, error.code, error.message))
         else:
             self._put(CardPresented(reader, card, document))
+
+
+async def _more_waits(chunks: asyncio.Queue[bytes | None]) -> bool:
+    """Whether a device has sent what this loop, kept busy elsewhere, has not handed on yet."""
+    for _ in range(4):  # turns of the loop: to look at the devices, to read one, to hand it to ``pump``, to take it from there
+        if not chunks.empty():
+            return True
+        await asyncio.sleep(0)
+    return not chunks.empty()
 
 
 async def _open_in_thread(config: LineConfig, name: str) -> Line:

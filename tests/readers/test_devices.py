@@ -110,19 +110,21 @@ def test_what_is_none_of_them_is_refused_with_the_reason(scan: bytes, code: str)
 
 def test_a_scan_ends_when_its_bytes_stop() -> None:
     framer = Framer(idle_s=0.05)
-    assert framer.feed(b"@\n\x1e\rANSI", 0.0) is None
-    assert framer.feed(b" 636", 0.04) is None
+    framer.feed(b"@\n\x1e\rANSI", 0.0)
+    framer.feed(b" 636", 0.04)
     assert framer.poll(0.08) is None
     assert framer.due_in(0.08) == pytest.approx(0.01)
     assert framer.poll(0.1) == b"@\n\x1e\rANSI 636"
     assert framer.poll(9.0) is None
 
 
-def test_bytes_after_the_gap_begin_another_scan() -> None:
+def test_bytes_begin_another_scan_only_after_the_line_was_seen_at_rest() -> None:
     framer = Framer(idle_s=0.05)
     framer.feed(b"one", 0.0)
-    assert framer.feed(b"two", 0.2) == b"one"
-    assert framer.poll(0.3) == b"two"
+    assert framer.poll(0.06) == b"one"
+    framer.feed(b"two, which was ", 0.2)
+    framer.feed(b"read late", 0.9)
+    assert framer.poll(1.0) == b"two, which was read late"
 
 
 @given(st.lists(st.binary(min_size=1, max_size=900), min_size=1, max_size=40))
@@ -317,6 +319,37 @@ async def test_two_scanners_at_once_keep_their_scans_apart() -> None:
                 await asyncio.sleep(0.001)
             events = [await next_of(stream, DocumentScanned, Unreadable) for _ in range(2)]
             assert families(events) == {"one": "HALL", "two": "LANE"}
+
+
+@pytest.mark.parametrize("way", ["serial", "network"])
+async def test_a_program_that_stands_still_in_the_middle_of_a_scan_cuts_nothing(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = license_payload(family_name="HALL")
+    rest = [payload[100:]]
+
+    class Standing(Framer):
+        def feed(self, data: bytes, now: float) -> None:
+            super().feed(data, now)
+            if rest:  # all of the program stands, in the middle of what it does, for longer than any gap of a scanner
+                send(rest.pop())
+                time.sleep(0.3)
+
+    monkeypatch.setattr("readers.stream.Framer", Standing)
+    with VirtualScanner() as scanner, socket.socket() as connection:
+
+        def send(data: bytes) -> None:
+            if way == "serial":
+                scanner.scan(data, terminator=b"")
+            else:
+                connection.sendall(data)
+
+        config = serial(scanner, idle_ms=60) if way == "serial" else ListeningScanner(name="desk", idle_ms=60)
+        async with open_readers(ReadersConfig(scanners=(config,))) as stream:
+            await next_of(stream, ReaderBack)
+            if way == "network":
+                connection.connect(("127.0.0.1", stream.ports["desk"]))
+            send(payload[:100])
+            event = await next_of(stream, DocumentScanned, Unreadable)
+            assert families([event]) == {"desk": "HALL"}
 
 
 async def test_network_scanners_that_connect_and_that_wait() -> None:
