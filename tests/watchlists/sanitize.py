@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ["tests/watchlists/test_kernel.py", "tests/watchlists/test_bad_input.py", "tests/watchlists/test_surface.py"]
+TESTS = ["tests/watchlists/test_kernel.py", "tests/watchlists/test_bad_input.py", "tests/watchlists/test_surface.py", "tests/watchlists/test_origins.py"]
 
 
 def build_and_run() -> int:
