@@ -26,6 +26,7 @@ from visitor.doors.models import EmergencyCredential, StandingCredential, VisitC
 from visitor.events import EventBus
 from visitor.hardware import transport_for
 from visitor.ids import new_id
+from visitor.security import Grant, Principal
 from visitor.sites.models import PrinterRow, Site, Station, Zone
 
 # As the service's own, only quicker: a test should not wait for what a person would.
@@ -165,6 +166,22 @@ class FrontOffice:
         for printer in (self.desk, self.library):
             with contextlib.suppress(RuntimeError):
                 await printer.close()
+
+
+def desk_at(office: FrontOffice) -> Principal:
+    return Principal("account", new_id(), "Desk", (Grant("desk", office.site.id),))
+
+
+async def token_for(office: FrontOffice, role: str, site_id: UUID | None) -> dict[str, str]:
+    """The headers of a request by a role, at one school or at all."""
+    async with office.node.db.transaction() as tx:
+        token = await office.node.accounts.machine_token(tx, "test", role, site_id)  # type: ignore[arg-type]
+    return {"authorization": f"Bearer {token}"}
+
+
+async def state_is(office: FrontOffice, visit: Visit, state: str) -> bool:
+    """Whether a visit's only print job has come to that."""
+    return [job["state"] for job in await office.jobs(visit)] == [state]
 
 
 def scanned(badge: PrintedBadge) -> list[str]:

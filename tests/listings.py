@@ -102,6 +102,10 @@ class Listings:
             found: int = await conn.fetchval(f"select count(*) from {table}")
             return found
 
+    def files(self) -> list[Path]:
+        """Every file that imports left in the data folder."""
+        return [f for f in (self.node.settings.data / "index").rglob("*") if f.is_file() and f.name != "lock"]
+
     async def close(self) -> None:
         for made in self._clients:
             await made.aclose()
