@@ -6,20 +6,24 @@ on do not have: that part is written after the kernel's documentation and has no
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
+import time
 
 from .errors import ReaderLostError
-from .wedge import KeyDown
+from .wedge import LOST, KeyDown
 
 __all__ = ["EVENT_SIZE", "KeyDecoder", "open_grabbed"]
 
 # long tv_sec, long tv_usec, u16 type, u16 code, s32 value (the kernel's native layout).
 _EVENT = struct.Struct("@llHHi")
 EVENT_SIZE = _EVENT.size
-_EV_KEY = 1
+_EV_SYN, _EV_KEY = 0, 1
+_SYN_REPORT, _SYN_DROPPED = 0, 3
 _EVIOCGRAB = 0x40044590
+_EVIOCSCLOCKID = 0x400445A0
 _SHIFT, _CTRL, _ALT = {42, 54}, {29, 97}, {56, 100}
 _CAPS = 58
 
@@ -41,11 +45,15 @@ _NAMED = {28: "Enter", 96: "Enter", 15: "Tab", 1: "Escape", 14: "Backspace"}
 
 
 class KeyDecoder:
-    """Raw input events to key presses: modifiers followed, releases and repeats left out."""
+    """Raw input events to key presses: modifiers followed, releases and repeats left out, the kernel's times kept.
+
+    Where the kernel says that its buffer ran over, a ``LOST`` key stands for those that are missing.
+    """
 
     def __init__(self) -> None:
         self._held: set[int] = set()
         self._caps = False
+        self._dropping = False
         self._rest = b""
 
     def feed(self, data: bytes) -> list[KeyDown]:
@@ -55,7 +63,13 @@ class KeyDecoder:
         self._rest = data[whole:]
         found = []
         for seconds, micros, kind, code, value in _EVENT.iter_unpack(data[:whole]):
-            if kind != _EV_KEY:
+            if kind == _EV_SYN and code == _SYN_DROPPED:
+                self._held.clear()
+                self._dropping = True
+                found.append(KeyDown(LOST, time_ms=seconds * 1000 + micros / 1000))
+            elif kind == _EV_SYN and code == _SYN_REPORT:
+                self._dropping = False  # what came before it belongs to the report whose beginning is lost
+            if kind != _EV_KEY or self._dropping:
                 continue
             if value == 0:
                 self._held.discard(code)
@@ -85,7 +99,7 @@ class KeyDecoder:
 
 
 def open_grabbed(path: str, name: str) -> int:
-    """Open an input device and take it for ourselves alone; the descriptor does not block.
+    """Open an input device and take it for ourselves alone; it does not block, and its times are those of ``time.monotonic``.
 
     Raises ReaderLostError when it is not there, not ours to open, or grabbed by another program.
     """
@@ -94,8 +108,11 @@ def open_grabbed(path: str, name: str) -> int:
     except OSError:
         raise ReaderLostError(name, "The scanner's input device cannot be opened. Check its path and the program's rights.") from None
     try:
+        fcntl.ioctl(descriptor, _EVIOCSCLOCKID, struct.pack("@i", time.CLOCK_MONOTONIC))
         fcntl.ioctl(descriptor, _EVIOCGRAB, 1)
-    except OSError:
+    except OSError as error:
         os.close(descriptor)
+        if error.errno != errno.EBUSY:
+            raise ReaderLostError(name, "This path is no input device. Choose one below /dev/input/by-id.") from None
         raise ReaderLostError(name, "Another program uses the scanner. Close it, or choose another way to read the scanner.") from None
     return descriptor

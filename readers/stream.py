@@ -314,30 +314,34 @@ class ReaderStream:
         lost: asyncio.Future[None] = loop.create_future()
         decoder, wedge, held = KeyDecoder(), Wedge(), HeldFilter(self._config.release_s)
 
+        def take(scan: bytes | None) -> None:
+            if scan:
+                self._scan(scanner.name, scan, held)
+            elif scan is not None:
+                self._put(Unreadable(scanner.name, "cut_off", "The computer was too busy for the whole scan. Scan the document again."))
+
         def readable() -> None:
             try:
-                data = os.read(descriptor, 24 * 64)
+                while data := os.read(descriptor, 24 * 64):
+                    for key in decoder.feed(data):
+                        take(wedge.press(key))
             except BlockingIOError:
                 return
             except OSError:
-                loop.remove_reader(descriptor)
-                if not lost.done():
-                    lost.set_result(None)
-                return
-            for key in decoder.feed(data):
-                # Our own clock, for ``flush`` below compares with it.
-                scan = wedge.press(msgspec.structs.replace(key, time_ms=time.monotonic() * 1000))
-                if scan:
-                    self._scan(scanner.name, scan, held)
+                pass
+            loop.remove_reader(descriptor)
+            if not lost.done():
+                lost.set_result(None)
 
         loop.add_reader(descriptor, readable)
         self._came_back(scanner.name)
         try:
             while not lost.done():
                 await asyncio.wait([lost], timeout=0.15)
-                scan = wedge.flush(time.monotonic() * 1000)
-                if scan:
-                    self._scan(scanner.name, scan, held)
+                # All that was typed by now is read before the burst may be over: the keys' times are the kernel's, not those of reading.
+                now = time.monotonic()
+                readable()
+                take(wedge.flush(now * 1000))
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)

@@ -11,7 +11,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-__all__ = ["KeyDown", "Wedge", "decode_keys"]
+__all__ = ["LOST", "KeyDown", "Wedge", "decode_keys"]
+
+# Stands, among keys, for some that were pressed and are not known.
+LOST = "Lost"
 
 # ASCII control characters by the key that Ctrl is held with: Ctrl+@ … Ctrl+_ ("Ctrl+^" is RS, "Ctrl+]" is GS).
 _NAMED = {"Enter": b"\r", "NumpadEnter": b"\r", "Tab": b"\t", "Escape": b"\x1b", "Backspace": b"\x08"}
@@ -68,7 +71,7 @@ class Wedge:
     """Tells a scanner from a person typing, by speed: feed it key events, take scans from it.
 
     A burst ends when no key came for ``gap_ms``. It is a scan when it has at least ``shortest`` keys and they came, on
-    average, faster than ``key_ms`` apart: nobody types a license at 30 keys a second.
+    average, faster than ``key_ms`` apart: nobody types a license at 30 keys a second. One that lacks keys is b"".
     """
 
     def __init__(self, *, gap_ms: float = 100.0, key_ms: float = 35.0, shortest: int = 6, longest: int = 16_384) -> None:
@@ -78,7 +81,7 @@ class Wedge:
     def press(self, key: KeyDown) -> bytes | None:
         """Take one key; returns the scan before it, when the pause says that one was complete."""
         done = self.flush(key.time_ms) if self._keys and key.time_ms - self._keys[-1].time_ms > self._gap_ms else None
-        if len(self._keys) < self._longest:
+        if len(self._keys) < self._longest or key.key == LOST:
             self._keys.append(key)
         return done
 
@@ -87,6 +90,8 @@ class Wedge:
         if not self._keys or now_ms - self._keys[-1].time_ms <= self._gap_ms:
             return None
         keys, self._keys = self._keys, []
+        if any(key.key == LOST for key in keys):
+            return b""
         if len(keys) < self._shortest or (keys[-1].time_ms - keys[0].time_ms) / (len(keys) - 1) > self._key_ms:
             return None
         return decode_keys(keys)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from readers import (
     DocumentError,
     DocumentScanned,
     IdDocument,
+    InputScanner,
     InvitationToken,
     KeyDown,
     LineScanner,
@@ -42,10 +44,12 @@ from readers import (
     open_readers,
     parse,
 )
+from readers.evdev import _KEYS as KEYS
 from readers.evdev import EVENT_SIZE, KeyDecoder
 from readers.framing import Framer, HeldFilter
 from readers.line import Line, LineConfig, open_line
 from readers.testing import VirtualScanner, license_payload
+from readers.wedge import LOST
 from tests.waiting import until
 
 SECONDS = 120.0
@@ -232,12 +236,98 @@ def test_any_event_bytes_decode_without_harm(data: bytes) -> None:
     decode_keys(KeyDecoder().feed(data))
 
 
-def test_an_input_device_that_is_not_there_is_lost_with_a_reason() -> None:
+@pytest.mark.parametrize(("path", "reason"), [("/dev/input/by-id/none", "cannot be opened"), ("/dev/null", "no input device")])
+def test_an_input_device_that_is_none_is_lost_with_a_reason(path: str, reason: str) -> None:
     from readers.evdev import open_grabbed
 
-    with pytest.raises(readers.ReaderLostError) as lost:
-        open_grabbed("/dev/input/by-id/none", "kiosk")
+    with pytest.raises(readers.ReaderLostError, match=reason) as lost:
+        open_grabbed(path, "kiosk")
     assert lost.value.reader == "kiosk"
+
+
+DROPPED = struct.pack("@llHHi", 10, 0, 0, 3, 0)  # SYN_DROPPED
+REPORT = struct.pack("@llHHi", 10, 0, 0, 0, 0)
+
+
+def test_keys_that_the_kernel_dropped_leave_a_mark_and_nothing_held() -> None:
+    shift_a = recorded((42, 1), (30, 1))
+    half = recorded((48, 1))[: -EVENT_SIZE]  # the rest of a report whose beginning is lost
+    keys = KeyDecoder().feed(shift_a + DROPPED + half + REPORT + recorded((46, 1)))
+    assert [key.key for key in keys] == ["A", LOST, "c"]
+
+
+def test_a_scan_that_lacks_keys_is_none() -> None:
+    wedge = Wedge()
+    for key in [*typed(b"0012345678"), KeyDown(LOST, time_ms=50.0)]:
+        assert wedge.press(key) is None
+    assert wedge.press(KeyDown("1", time_ms=1000.0)) == b""
+    for at, digit in enumerate("234567"):
+        wedge.press(KeyDown(digit, time_ms=1005.0 + 5 * at))
+    assert wedge.flush(2000.0) == b"1234567"
+
+
+# An input device as the stream sees it: a pipe stands for it, and what the kernel would write is written
+
+CODES = {name: (code, shift) for code, pair in KEYS.items() for shift, name in enumerate(pair)} | {"Enter": (28, 0)}
+
+
+def pressed(keys: list[KeyDown], begin: float) -> bytes:
+    """What the kernel writes when a wedge types ``keys``, 5 ms apart from ``begin`` (seconds, monotonic) on."""
+    out = b""
+    for at, key in enumerate(keys):
+        code, shift = CODES[key.key]
+        held = [42] * shift + [29] * key.ctrl
+        seconds, micros = divmod(int((begin + at * 0.005) * 1e6), 1_000_000)
+        for kind, number, value in [*((1, each, 1) for each in held), (1, code, 1), (1, code, 0), *((1, each, 0) for each in held), (0, 0, 0)]:
+            out += struct.pack("@llHHi", seconds, micros, kind, number, value)
+    return out
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[InputScanner, Callable[[bytes], int]]]:
+    """An input device, and how to have the kernel write events."""
+    ours, kernels = os.pipe2(os.O_NONBLOCK)
+
+    def open_once(path: str, name: str) -> int:
+        return ours
+
+    monkeypatch.setattr("readers.stream.open_grabbed", open_once)
+    yield InputScanner(name="desk", path="/dev/input/by-id/scanner"), lambda data: os.write(kernels, data)
+    os.close(kernels)
+
+
+async def test_what_is_typed_at_an_input_device_keeps_the_kernels_times(
+    device: tuple[InputScanner, Callable[[bytes], int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program stands still in the middle of a scan, for longer than the longest gap between two keys."""
+    config, write = device
+    keys = [key for key in typed(license_payload(family_name="HALL")) if key.key != "Control"]
+    begin = time.monotonic()
+    rest = [pressed(keys[60:], begin + 60 * 0.005)]
+
+    class Standing(Wedge):
+        def press(self, key: KeyDown) -> bytes | None:
+            if rest and len(self._keys) == 50:
+                time.sleep(0.5)
+                write(rest.pop())
+            return super().press(key)
+
+    monkeypatch.setattr("readers.stream.Wedge", Standing)
+    async with open_readers(ReadersConfig(scanners=(config,))) as stream:
+        write(pressed(keys[:60], begin))
+        event = await next_of(stream, DocumentScanned, Unreadable)
+        assert families([event]) == {"desk": "HALL"}
+
+
+async def test_a_scan_of_which_the_kernel_dropped_keys_is_said_to_be_none(device: tuple[InputScanner, Callable[[bytes], int]]) -> None:
+    config, write = device
+    begin = time.monotonic()
+    async with open_readers(ReadersConfig(scanners=(config,))) as stream:
+        stamp = struct.pack("@ll", *divmod(int(begin * 1e6), 1_000_000))
+        write(stamp + DROPPED[16:] + REPORT + pressed([KeyDown(digit) for digit in "0012345678"], begin))
+        unread = await next_of(stream, DocumentScanned, Unreadable)
+        assert isinstance(unread, Unreadable)
+        assert unread.code == "cut_off"
 
 
 # The stream
