@@ -5,9 +5,14 @@
 // A scan is told from a person by its speed: at least MIN keys, MEAN ms apart on average, none more than GAP ms after the
 // one before; a slow scanner (Bluetooth, or a busy machine) is told by what a license or badge begins with. Anything else that
 // is slower is a person typing, or a stray key, and is left alone.
+//
+// Times are those of the keys (timeStamp), which the browser notes when they are pressed. The timer only guesses that no more will come:
+// a page or a machine that stood still hands keys over late, and those belong where they were pressed.
 
 const GAP = 400;   // ms: longer than a Bluetooth scanner's hiccup, shorter than two scans
 const LEAD = 120;  // ms: before a scan has shown its speed
+const LATE = 50;   // ms: a timer as late as this tells of a page that stood still
+const KEPT = 3000; // ms: how long keys may come late; no page keeps a license longer
 const MEAN = 60;   // ms a key on average; a fast typist needs 90
 const MIN = 8;     // keys; with a terminator MIN_ENDED will do
 const MIN_ENDED = 5;
@@ -38,6 +43,7 @@ export class Wedge {
   constructor({ onFrame, onStart = () => {} }) {
     this.onFrame = onFrame;
     this.onStart = onStart;
+    this.over = null; // the burst that ended last, should a key of it still come
     this.clear();
   }
 
@@ -89,6 +95,9 @@ export class Wedge {
   }
 
   take(code, event) {
+    const { over } = this;
+    this.over = null;
+    if (over && !this.codes.length && event.timeStamp - over.last <= over.gap) Object.assign(this, over.burst);
     const gap = event.timeStamp - this.last;
     if (this.codes.length && gap > (this.told || this.ours ? GAP : LEAD)) this.end(); // what a person typed just before is no part of the scan
     if (!this.codes.length) {
@@ -109,14 +118,31 @@ export class Wedge {
       this.told = true;
       this.onStart();
     }
+    this.gap = this.codes.length > 8 && this.mean <= 20 ? GAP / 2 : GAP; // a quick scanner has no hiccups
+    this.wait(this.gap);
+  }
+
+  wait(ms, again = false) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.end(), this.codes.length > 8 && this.mean <= 20 ? GAP / 2 : GAP); // a quick scanner has no hiccups
+    const due = performance.now() + ms;
+    this.timer = setTimeout(() => {
+      // Keys that wait are handed over before a timer set now. Once is enough: in a tab behind others every timer is late.
+      if (!again && performance.now() - due > LATE) this.wait(LATE, true);
+      else this.end();
+    }, ms);
+  }
+
+  keep(over) {
+    this.over = over;
+    clearTimeout(this.forget);
+    this.forget = setTimeout(() => { this.over = null; }, KEPT);
   }
 
   end() {
-    const { codes, field } = this;
+    const { codes, field, first, last, told } = this;
     const ended = codes.at(-1) === 13 || codes.at(-1) === 9;
     const scan = (this.fast && codes.length >= (ended ? MIN_ENDED : MIN)) || (this.ours && codes.length > 24);
+    this.keep({ last, gap: told || this.ours ? this.gap : LEAD, burst: { codes, field, first, last, told } });
     this.clear();
     if (!scan) return;
     if (field) field.field.value = field.value; // what the first keys left in a field is no typing
