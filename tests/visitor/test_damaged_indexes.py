@@ -153,16 +153,16 @@ async def test_a_disk_that_damages_what_is_built_is_not_written_to_without_pause
     oak_school: Any, builds: Builds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = oak_school.node
-    rested = asyncio.Event()
-    tried = 0
+    resting, rested = asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr(pace, "FIRST_SECONDS", 3600.0)
+    monkeypatch.setattr(pace, "LONGEST_SECONDS", 3600.0)
 
     async def rest(self: Pace, seconds: float) -> None:
         if seconds:
+            resting.set()
             await rested.wait()
 
     async def unsound(self: IndexFiles, revision_id: UUID) -> Index:
-        nonlocal tried
-        tried += 1
         raise IndexFileError("is damaged: its checksum does not fit", file=str(self.path(revision_id)))
 
     monkeypatch.setattr(Pace, "rest", rest)
@@ -170,7 +170,7 @@ async def test_a_disk_that_damages_what_is_built_is_not_written_to_without_pause
         bad.setattr(IndexFiles, "open", unsound)
         damage(node, flipped)
         assert await reason(node) == "list-damaged"
-        await until(lambda: tried >= 2)  # the damaged file, then the one that was made in its place
+        await until(resting.is_set)  # the damaged file was no use, nor is the one that was made in its place
         for _ in range(5):
             await node.registries.refresh()  # every notice and every poll does that
             assert await reason(node) == "list-damaged"
@@ -259,5 +259,8 @@ def test_the_time_since_the_last_try_counts_and_after_a_while_it_is_forgotten() 
     now = 200.0
     assert tries.pause("a") == 0, "it was long ago"
     assert tries.pause("a") == 8, "and is remembered still"
-    now = 208.0 + pace.FORGOTTEN_SECONDS
+    now = 240.0
+    tries.ended("a")
+    assert tries.pause("a") == 16, "counted from its end, for it took longer than the pause"
+    now = 256.0 + pace.FORGOTTEN_SECONDS
     assert [tries.pause("a"), tries.pause("a")] == [0, 1]

@@ -121,6 +121,7 @@ class Following:
         await self._mending.rest(pause)
         self._resting.discard(name)
         await self._look_again(lambda: name not in self.damaged)
+        self._mending.ended(name)
 
     async def _look_again(self, told: Callable[[], bool]) -> None:
         """Refresh, and tell who waits for it if `told` says so. What fails here is done at the next notice or poll."""
@@ -260,6 +261,7 @@ class Following:
             return
         finally:
             self._builds.pop(one.name, None)
+            self._building.ended(str(one.revision_id))
             rows.unlink(missing_ok=True)
             part.unlink(missing_ok=True)
         await self._look_again(lambda: one.name not in self._builds)

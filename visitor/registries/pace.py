@@ -14,8 +14,8 @@ FORGOTTEN_SECONDS: Final = 600.0
 
 
 class Pace:
-    """Tries by name: the first at once, the next ones 1, 2, 4 … 30 seconds after the one before; ten minutes without one are
-    a new beginning. `clock` tells seconds."""
+    """Tries by name: the first at once, the next ones 1, 2, 4 … 30 seconds after the end of the one before; ten minutes without
+    one are a new beginning. `clock` tells seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -29,6 +29,11 @@ class Pace:
         at = max(now, last + min(FIRST_SECONDS * 2.0 ** min(count - 1, 10), LONGEST_SECONDS))
         self._tries[name] = (count + 1, at)
         return at - now
+
+    def ended(self, name: str) -> None:
+        """A try came to its end, whatever that was: what takes long must not be begun again for having taken long."""
+        if name in self._tries:
+            self._tries[name] = (self._tries[name][0], self._clock())
 
     async def rest(self, seconds: float) -> None:
         """Wait as long as `pause` said."""
