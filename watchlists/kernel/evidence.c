@@ -82,6 +82,7 @@ static int middle_score(const Image *x, const Context *c, const Query *q, u32 to
 
 typedef struct { int family, given, middle, swapped; } NameScore;
 
+/* What a row's names say, its family's evidence being known. */
 static int names_score(const Image *x, const Context *c, const Query *q, const RowRest *rest, int family, int cross, NameScore *out) {
   u32 g1 = rest->given, middle_name = MIDDLE_OF(rest->middle_less), g = levels_of(c, g1), m = levels_of(c, middle_name);
   int q1 = q->name.length[SLOT_G1];

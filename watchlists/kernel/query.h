@@ -84,7 +84,6 @@ static inline u32 levels_of(const Context *c, u32 t) {
 enum { SIEVE_MOST = 255 }; /* says at least as much */
 static inline int in_family(const Context *c, u32 key) { return c->family_sieve[key >> (16 - SIEVE_BITS)]; }
 
-#define LEVEL(slot, levels) ((levels) >> 4 * (slot) & 15)
 #define AS_FAMILY(slot, levels) ((int)c->word[slot].family[(levels) >> 4 * (slot) & 15])
 #define AS_GIVEN(slot, levels) ((int)c->word[slot].given[(levels) >> 4 * (slot) & 15])
 
