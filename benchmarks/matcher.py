@@ -91,42 +91,54 @@ def measure(records: int, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def everyone(args: argparse.Namespace) -> dict[str, Any]:
-    """As many visitors as records, all new to the matcher, on two cores; then the same visitors against a delta of 10,000 entries,
-    read anew each time and kept ready (`Known`)."""
+    """As many visitors as records, all new to the matcher, on two cores; then the same visitors against a delta of 10,000 entries.
+    Both read anew from their objects each time, and kept ready (`Known`)."""
     made, _ = model_a(args.everyone, 10, 10, False)
     entries = list(made)
     delta = entries[:: max(1, len(entries) // 10_000)][:10_000]
     census = Census(777)
     visitors = [_subject(census) for _ in range(args.everyone)]
     out: dict[str, Any] = {"visitors": args.everyone}
-    registry = Index.build(entries)
-    entries = []
-    for name, rounds in (("all_against_all", 1), ("against_10000_changed", args.rounds)):
-        walls, cpus = [], []
-        for _ in range(rounds):
-            started, cpu = time.perf_counter(), time.process_time()
-            # Nothing is remembered from before; the index of the changed entries is built within the time.
-            which = Matcher({"registry": registry if name == "all_against_all" else Index.build(delta)}, Thresholds(20, 26))
-            alerts = sum(bool(matches) for matches in which.screen_many(visitors, workers=2))
-            walls.append(time.perf_counter() - started)
-            cpus.append(time.process_time() - cpu)
-        out[name] = {"wall_s": round(statistics.median(walls), 2), "cpu_s": round(statistics.median(cpus), 2), "alerts": alerts}
-        out[name]["walls_s"] = [round(wall, 2) for wall in walls]
-        print(name, out[name], flush=True)
-    started = time.perf_counter()
-    known = Known(visitors, parts=2)
-    ready, walls, cpus = time.perf_counter() - started, [], []
-    for _ in range(args.rounds):
+    with tempfile.TemporaryDirectory() as folder:
+        registry = Path(folder) / "registry.idx"
+        Index.build(entries).save(registry)
+        entries = []
+
+        def all_records() -> Index:
+            return Index.open(registry)  # opened anew: nothing is remembered from before
+
+        def changed() -> Index:
+            return Index.build(delta)  # within the time: a change comes as entries
+
+        for name, index in (("all_against_all", all_records), ("against_10000_changed", changed)):
+            out[name] = _timed(args.rounds, lambda make=index: _alerts(make(), visitors))
+            print(name, out[name], flush=True)
+        started = time.perf_counter()
+        known = Known(visitors, parts=2)
+        out["made_ready_s"] = round(time.perf_counter() - started, 2)
+        for name, index in (("all_against_all", all_records), ("against_10000_changed", changed)):
+            out[f"kept_ready_{name}"] = _timed(args.rounds, lambda make=index: len(_matcher(make()).rescreen(known)))
+            print("kept ready", name, out[f"kept_ready_{name}"], flush=True)
+    return out
+
+
+def _matcher(index: Index) -> Matcher:
+    return Matcher({"registry": index}, Thresholds(20, 26))
+
+
+def _alerts(index: Index, visitors: list[Subject]) -> int:
+    return sum(bool(matches) for matches in _matcher(index).screen_many(visitors, workers=2))
+
+
+def _timed(rounds: int, screen: Callable[[], int]) -> dict[str, Any]:
+    walls, cpus, alerts = [], [], 0
+    for _ in range(rounds):
         started, cpu = time.perf_counter(), time.process_time()
-        found = Matcher({"registry": Index.build(delta)}, Thresholds(20, 26)).rescreen(known)
+        alerts = screen()
         walls.append(time.perf_counter() - started)
         cpus.append(time.process_time() - cpu)
-    out["kept_ready_against_10000_changed"] = {
-        "wall_s": round(statistics.median(walls), 2), "cpu_s": round(statistics.median(cpus), 2), "alerts": len(found),
-        "walls_s": [round(wall, 2) for wall in walls], "made_ready_s": round(ready, 2),
-    }  # fmt: skip
-    print("kept ready", out["kept_ready_against_10000_changed"], flush=True)
-    return out
+    medians = {"wall_s": round(statistics.median(walls), 2), "cpu_s": round(statistics.median(cpus), 2)}
+    return medians | {"alerts": alerts, "walls_s": [round(wall, 2) for wall in walls]}
 
 
 def _subject(census: Census) -> Subject:
