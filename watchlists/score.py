@@ -126,7 +126,7 @@ CONTRADICTION: Final = -16  # a field at or under this speaks clearly against
 # Given and family names go together by origin: beside HUSSEIN, MOHAMMED says little. How much less is learned from the
 # registry's own rows (origins.py); without it every origin but the largest has many times the false alerts.
 TOGETHER_MAX: Final = 6 * UNIT
-ORIGINS: Final = 16  # latent classes of names; with 8 to 32 the results hardly differ. The kernel's arrays are of this length
+ORIGINS: Final = 16  # latent classes of names; with 32 the results are the same, with 8 some origins share a class. In kernel.h, too
 ORIGIN_LEAST: Final = 100  # rows, under which there is nothing to learn
 ORIGIN_ROWS: Final = 100_000  # rows EM looks at, up to twice as many; the others are shared out once at the end
 ORIGIN_ROUNDS: Final = 20
