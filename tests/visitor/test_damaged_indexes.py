@@ -117,7 +117,7 @@ async def test_a_damaged_index_holds_everybody_until_it_is_made_again(oak_school
     assert await reason(node, LISTED) == "list-damaged"
     told = (await desk.get("/health")).json()["degraded"]["watchlists"]
     assert "Visitors are held for staff." in told and "damaged" in told and "Lists: Offenders." in told
-    damaged = "The index file of Offenders is damaged, and is made again from the database."
+    damaged = "The index file of Offenders is damaged and is made again from the database; visitors are held meanwhile."
     assert damaged in told
     for page in ("/desk/summary", "/desk/printers"):
         assert damaged in await shown(oak_school, f"{page}?site={oak_school.oak}"), page
@@ -195,7 +195,7 @@ async def test_what_could_not_be_built_for_want_of_room_is_built_at_the_next_loo
         full.setattr(following.store, "copy_entries", away)
         damage(node, flipped)
         assert await reason(node) == "list-damaged"
-        await until(lambda: "could not be built" in node.registries.trouble())
+        await until(lambda: "could not be built. Is the server's disk full" in node.registries.trouble())
         assert await reason(node) == "list-damaged" and builds.begun == 0
     await node.registries.refresh()
     await until(lambda: not node.registries.trouble())

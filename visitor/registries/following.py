@@ -109,7 +109,7 @@ class Following:
             if one.file == file and self.mapped.get(name) is one and name not in self.damaged:
                 self.damaged.add(name)
                 self._resting.add(name)
-                self.problems[name] = f"The index file of {self._title(name)} was written into while in use, and is read again."
+                self.problems[name] = f"The index file of {self._title(name)} was damaged and is read again; visitors are held meanwhile."
                 pause = self._mending.pause(name)
                 log.error("the index file of %s was written into while in use; it is opened again in %.0f s", name, pause)
                 mend = asyncio.create_task(self._mend(name, pause), name=f"mend {name}")
@@ -194,7 +194,8 @@ class Following:
                 pause = self._building.pause(str(one.revision_id))
                 log.info("building the index of %s revision %d in %.0f s: %s", one.name, one.revision, pause, e.reason)
                 if one.name in self.damaged:
-                    self.problems[one.name] = f"The index file of {one.title} is damaged, and is made again from the database."
+                    told = "is damaged and is made again from the database; visitors are held meanwhile."
+                    self.problems[one.name] = f"The index file of {one.title} {told}"
                 self._builds[one.name] = asyncio.create_task(self._build(one, pause), name=f"index {one.name}")
             return False
         self._limits[one.name] = self._limits_of(one)
@@ -257,7 +258,9 @@ class Following:
                     self.mapped = {**self.mapped, one.name: Mapped(before.file, "")}
         except Exception as e:  # tried again at the next notice or poll; a message may quote a value, so only the kind is logged
             log.error("the index of %s revision %d could not be built: %s", one.name, one.revision, type(e).__qualname__)
-            self.problems[one.name] = f"The index of {one.title} could not be built; it is tried again every half minute."
+            told = f"Visitors are held: {one.title} cannot be searched, for its index could not be built."
+            perhaps = " Is the server's disk full, or not writable?" if isinstance(e, OSError) else ""
+            self.problems[one.name] = f"{told}{perhaps} It is tried again every half minute."
             return
         finally:
             self._builds.pop(one.name, None)
