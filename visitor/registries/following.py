@@ -259,8 +259,7 @@ class Following:
         except Exception as e:  # tried again at the next notice or poll; a message may quote a value, so only the kind is logged
             log.error("the index of %s revision %d could not be built: %s", one.name, one.revision, type(e).__qualname__)
             told = f"Visitors are held: {one.title} cannot be searched, for its index could not be built."
-            perhaps = " Is the server's disk full, or not writable?" if isinstance(e, OSError) else ""
-            self.problems[one.name] = f"{told}{perhaps} It is tried again every half minute."
+            self.problems[one.name] = f"{told} Is the server's disk full, or its database away? It is tried again every half minute."
             return
         finally:
             self._builds.pop(one.name, None)
