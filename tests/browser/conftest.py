@@ -109,6 +109,7 @@ async def wedge(page: Any, payload: bytes, at_once: bool = False) -> None:
             events.append({"type": "keyDown", "key": signs.get(code, chr(code + 96)), "modifiers": 2})
         else:
             events.append({"type": "keyDown", "key": chr(code), "text": chr(code)})
+    await asyncio.sleep(len(events) * KEY + 0.5)  # typing takes its time, and begins after whatever was typed before
     began = time.time() - len(events) * KEY
     for number, event in enumerate(events):
         event["timestamp"] = began + number * KEY

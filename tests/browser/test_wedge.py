@@ -75,6 +75,38 @@ async def test_keys_that_a_machine_brings_late_belong_to_the_scan_they_were_pres
     assert scans == [TOKEN[:40], TOKEN]
 
 
+async def test_a_scan_s_end_that_comes_late_is_no_second_scan(page: Any) -> None:
+    """The page has taken the scan for over, and the visitor has gone on: Enter must neither scan again nor press a button."""
+    scans = await page.evaluate(
+        """async (token) => {
+          const start = now(), pressed = [];
+          document.addEventListener("keydown", (event) => pressed.push(event.key));
+          type(token, start, 5);
+          await over(1);
+          pressed.length = 0;
+          const end = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
+          Object.defineProperty(end, "timeStamp", { value: start + 5 * token.length });
+          document.body.dispatchEvent(end);
+          return [await over(1), pressed, end.defaultPrevented];
+        }""",
+        TOKEN,
+    )
+    assert scans == [[TOKEN], [], True]
+
+
+async def test_what_was_typed_before_a_scan_is_no_part_of_it_however_the_times_lie(page: Any) -> None:
+    scans = await page.evaluate(
+        """async (token) => {
+          type("o", now(), 5);
+          await over(0);
+          type(token, now() - 1500, 5);
+          return over(1);
+        }""",
+        TOKEN,
+    )
+    assert scans == [TOKEN]
+
+
 async def test_another_scan_begins_anew(page: Any) -> None:
     scans = await page.evaluate(
         """async (token) => {

@@ -130,7 +130,9 @@ def test_watch_says_which_port_is_taken(capsys: pytest.CaptureFixture[str]) -> N
 
 def watch_until(*arguments: str, says: tuple[str, ...]) -> str:
     """What the tool says until it has said all of ``says``; it goes on until it is interrupted, and then ends well."""
-    process = subprocess.Popen([sys.executable, "-m", "readers", "watch", *arguments], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "readers", "watch", *arguments]
+    # A shell's job in the background, these tests perhaps, is deaf to Ctrl-C, and so would be what it starts.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     too_long = threading.Timer(120, process.kill)
     too_long.start()
     out = ""

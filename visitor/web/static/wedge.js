@@ -16,6 +16,7 @@ const KEPT = 3000; // ms: how long keys may come late; no page keeps a license l
 const MEAN = 60;   // ms a key on average; a fast typist needs 90
 const MIN = 8;     // keys; with a terminator MIN_ENDED will do
 const MIN_ENDED = 5;
+const ENDS = [9, 13]; // what scanners end a scan with
 const OURS = /^V[BI]1:|^@.{0,12}(ANSI|AAMVA)/s;
 
 // What Ctrl+key means as a control character (ASCII column 0): letters, and the six signs beyond them. Shift is often lost.
@@ -96,8 +97,17 @@ export class Wedge {
 
   take(code, event) {
     const { over } = this;
+    const late = over && !this.codes.length ? event.timeStamp - over.last : -1; // ms after the burst that ended last
     this.over = null;
-    if (over && !this.codes.length && event.timeStamp - over.last <= over.gap) Object.assign(this, over.burst);
+    if (late >= 0 && late <= over.gap) {
+      if (over.scan && ENDS.includes(code)) { // its end, late: nothing new is said, and no button may be pressed by it
+        event.preventDefault();
+        event.stopPropagation();
+        this.keep({ ...over, last: event.timeStamp });
+        return;
+      }
+      Object.assign(this, over.burst);
+    }
     const gap = event.timeStamp - this.last;
     if (this.codes.length && gap > (this.told || this.ours ? GAP : LEAD)) this.end(); // what a person typed just before is no part of the scan
     if (!this.codes.length) {
@@ -140,9 +150,9 @@ export class Wedge {
 
   end() {
     const { codes, field, first, last, told } = this;
-    const ended = codes.at(-1) === 13 || codes.at(-1) === 9;
+    const ended = ENDS.includes(codes.at(-1));
     const scan = (this.fast && codes.length >= (ended ? MIN_ENDED : MIN)) || (this.ours && codes.length > 24);
-    this.keep({ last, gap: told || this.ours ? this.gap : LEAD, burst: { codes, field, first, last, told } });
+    this.keep({ last, scan, gap: told || this.ours ? this.gap : LEAD, burst: { codes, field, first, last, told } });
     this.clear();
     if (!scan) return;
     if (field) field.field.value = field.value; // what the first keys left in a field is no typing
