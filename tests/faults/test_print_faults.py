@@ -53,7 +53,7 @@ async def another_process(office: FrontOffice, tmp_path: Path, step: str = "none
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        await process.communicate()  # to the end of what it said: a pipe that is still open outlives the test's loop
 
 
 async def state(office: FrontOffice, visit: Visit) -> str:

@@ -587,7 +587,7 @@ async def test_list_and_watch_run_without_any_device() -> None:
         scanner.scan(license_payload())
         assert b"DocumentScanned" in await asyncio.wait_for(process.stdout.readline(), SECONDS)
         process.terminate()
-        await process.wait()
+        await process.communicate()  # to the end of what it said: a pipe that is still open outlives the test's loop
 
 
 def test_parsers_and_codecs_work_without_pyscard(monkeypatch: pytest.MonkeyPatch) -> None:
